@@ -1,0 +1,85 @@
+/**
+ * The one door to time. Everything that asks what time it is, or waits, gets a Clock, so that tests can advance it.
+ *
+ * Three readings, never mixed: `wallMs` may jump and is only for what people see and for Redis records; `monotonicMs`
+ * drives phases; `bootMs` counts suspend too and is what expiry is counted on (invariant 2).
+ */
+import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970, as the machine's wall clock says. */
+  wallMs(): number;
+  /** Milliseconds on a clock that never jumps; stands still while the machine sleeps. */
+  monotonicMs(): number;
+  /** Milliseconds since boot, time asleep included. */
+  bootMs(): number;
+  /** Calls `run` once after `delayMs`. */
+  after(delayMs: number, run: () => void): Timer;
+  /** Calls `run` every `periodMs` until cancelled; a slow `run` delays the next call and is never overlapped. */
+  every(periodMs: number, run: () => void | Promise<void>): Timer;
+}
+
+function after(delayMs: number, run: () => void): Timer {
+  const handle = setTimeout(run, delayMs);
+  return { cancel: () => clearTimeout(handle) };
+}
+
+function every(periodMs: number, run: () => void | Promise<void>): Timer {
+  let cancelled = false;
+  let timer: Timer;
+  const turn = () => {
+    Promise.resolve(run()).finally(() => {
+      if (!cancelled) timer = after(periodMs, turn);
+    });
+  };
+  timer = after(periodMs, turn);
+  return {
+    cancel: () => {
+      cancelled = true;
+      timer.cancel();
+    },
+  };
+}
+
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  // libuv reads CLOCK_BOOTTIME here (through /proc/uptime, 10 ms resolution).
+  bootMs: () => uptime() * 1000,
+  after,
+  every,
+};
+
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve);
+  });
+}
+
+/** Waits for `promise`, but no longer than `limitMs`; says which of the two it was. Never rejects later. */
+export async function within<T>(
+  clock: Clock,
+  limitMs: number,
+  promise: Promise<T>,
+): Promise<{ done: true; value: T } | { done: false }> {
+  let timer: Timer | undefined;
+  const late = new Promise<{ done: false }>((resolve) => {
+    timer = clock.after(limitMs, () => resolve({ done: false }));
+  });
+  promise.catch(() => {});
+  try {
+    return await Promise.race([promise.then((value) => ({ done: true as const, value })), late]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
+/** The kernel's id of this boot; pids and boot clocks of another boot mean nothing. */
+export function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}

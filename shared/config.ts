@@ -1,0 +1,82 @@
+/**
+ * Loads the one config file (YAML, of which JSON is a part) and validates a section of it. All faults are reported at
+ * once, each with line and path. A section's schema belongs to the folder that reads it.
+ */
+import { readFileSync } from 'node:fs';
+import { LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { HobblerError, messageOf, quote } from './errors.ts';
+
+export const DEFAULT_CONFIG_PATH = '/etc/hobbler/hobbler.yaml';
+
+/** The top-level sections that a config file may have; anything else is a typo. */
+const SECTIONS = ['redis', 'worker', 'producer', 'admin'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+/** Reads `section` of the file at `path`; undefined path means: all defaults. Throws invalid-config listing every fault. */
+export function loadSection<Schema extends z.ZodType>(
+  path: string | undefined,
+  section: Section,
+  schema: Schema,
+): z.output<Schema> {
+  return parseSection(path === undefined ? '' : readConfigText(path), path ?? 'built-in defaults', section, schema);
+}
+
+function readConfigText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new HobblerError('invalid-config', `cannot read it (${messageOf(error)})`, {
+      where: path,
+      hint: 'give the path with --config or HOBBLER_CONFIG',
+    });
+  }
+}
+
+/** Validates `section` of the YAML `text`; `name` stands for the file in messages. */
+export function parseSection<Schema extends z.ZodType>(
+  text: string,
+  name: string,
+  section: Section,
+  schema: Schema,
+): z.output<Schema> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const faults = document.errors.map(
+    (error) => `${name}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0]}`,
+  );
+  if (faults.length > 0) throw new HobblerError('invalid-config', faults.join('\n'));
+
+  const whole: unknown = document.toJS() ?? {};
+  if (typeof whole !== 'object' || whole === null || Array.isArray(whole)) {
+    throw new HobblerError('invalid-config', 'not a mapping', {
+      where: name,
+      expected: `sections ${SECTIONS.join(', ')}`,
+      got: whole,
+    });
+  }
+  const lineOf = (path: readonly PropertyKey[]): number => {
+    for (let length = path.length; length > 0; length--) {
+      const node = document.getIn(path.slice(0, length), true) as Node | undefined;
+      if (node?.range) return lines.linePos(node.range[0]).line;
+    }
+    return 1;
+  };
+  for (const key of Object.keys(whole)) {
+    if (!(SECTIONS as readonly string[]).includes(key)) {
+      faults.push(`${name}:${lineOf([key])}: ${key}: unknown section; expected one of ${SECTIONS.join(', ')}`);
+    }
+  }
+  const parsed = schema.safeParse((whole as Record<string, unknown>)[section] ?? {});
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const path = [section, ...issue.path];
+      const got = document.getIn(path);
+      const shown =
+        typeof got === 'object' && got !== null ? '' : `; got ${got === undefined ? 'nothing' : quote(got)}`;
+      faults.push(`${name}:${lineOf(path)}: ${path.map(String).join('.')}: ${issue.message}${shown}`);
+    }
+  }
+  if (faults.length > 0) throw new HobblerError('invalid-config', faults.join('\n'));
+  return parsed.data as z.output<Schema>;
+}

@@ -1,0 +1,55 @@
+/**
+ * Every Redis key of hobbler, in one place. The braces are Redis Cluster hash tags: all keys of a host share a slot,
+ * and no script or transaction crosses slots. Who may write what is docs/architecture.md's table of keys.
+ */
+
+/** BullMQ's queue name; the prefix makes it one queue per host. */
+export const ORDERS_QUEUE = 'orders';
+
+/** The BullMQ prefix of a host's queue. */
+export function queuePrefix(host: string): string {
+  return `hobbler:{${host}}`;
+}
+
+export const hostKeys = {
+  /** hash, target → order or tombstone; who gives orders, by compare-and-set. */
+  desired: (host: string) => `hobbler:{${host}}:desired`,
+  /** hash, target → report; that host's worker alone. */
+  observed: (host: string) => `hobbler:{${host}}:observed`,
+  /** string with TTL, the status; that worker. */
+  status: (host: string) => `hobbler:{${host}}:status`,
+  /** string with TTL, the epoch and who holds it; that worker. */
+  lease: (host: string) => `hobbler:{${host}}:lease`,
+  /** integer, the last epoch given out on this host; that worker. */
+  epoch: (host: string) => `hobbler:{${host}}:epoch`,
+  /** hash, uid → CPU seconds used since boot as the worker's meter counted them; that worker. */
+  meter: (host: string) => `hobbler:{${host}}:meter`,
+  /** capped stream; that worker. */
+  audit: (host: string) => `hobbler:{${host}}:audit`,
+  /** string, present while the host is held; operators. */
+  hold: (host: string) => `hobbler:{${host}}:hold`,
+};
+
+export const fleetKeys = {
+  /** hash, target → order for every host, later ones too; who gives orders. */
+  desired: 'hobbler:fleet',
+  // The tag makes these two share the slot of the plain key above: its slot is that of its whole name.
+  /** sorted set, target by the revision at which its order last changed. */
+  revisions: '{hobbler:fleet}:revisions',
+  /** integer, the last revision. */
+  revision: '{hobbler:fleet}:revision',
+  /** set of host names; workers, SADD only. */
+  hosts: 'hobbler:hosts',
+  /** capped stream; who gives orders. */
+  audit: 'hobbler:audit',
+  /** string, present while the whole fleet is held; operators. */
+  hold: 'hobbler:hold',
+};
+
+/** hash per account, the producer's memory of it; producer alone. */
+export function ledgerKey(account: string): string {
+  return `hobbler:ledger:{${account}}`;
+}
+
+/** The pattern under which all ledgers lie, for SCAN. */
+export const LEDGER_PATTERN = 'hobbler:ledger:*';

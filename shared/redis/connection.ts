@@ -1,0 +1,162 @@
+/**
+ * The one door to ioredis. Owns how a connection is made, named, checked and closed. Never decides what is stored.
+ */
+import { Redis, type RedisOptions } from 'ioredis';
+import { HobblerError, messageOf } from '../errors.ts';
+import type { Logger } from '../log.ts';
+
+export type { Redis };
+
+export interface RedisSettings {
+  /** redis://, rediss:// or unix:// URL. */
+  url: string;
+  /** What CLIENT LIST shows, e.g. `hobbler-worker`. */
+  name: string;
+}
+
+/** Longest pause between two tries to reach Redis, milliseconds. */
+const MAX_RETRY_MS = 2_000;
+
+/** Options for connections that BullMQ owns; it wants commands to wait for Redis rather than fail. */
+export function blockingOptions(settings: RedisSettings): RedisOptions {
+  return { ...base(settings), maxRetriesPerRequest: null };
+}
+
+/** A connection whose commands fail within seconds while Redis is away, so that callers can go on without it. */
+export function connectRedis(settings: RedisSettings, log: Logger): Redis {
+  const redis = new Redis({ ...base(settings), maxRetriesPerRequest: 1, commandTimeout: 5_000 });
+  let lastMessage = '';
+  redis.on('error', (error: Error) => {
+    // ioredis repeats this at every try; people need it once.
+    if (error.message !== lastMessage)
+      log.warn({ redis: hideSecrets(settings.url) }, `Redis: ${error.message || 'cannot be reached'}`);
+    lastMessage = error.message;
+  });
+  redis.on('ready', () => {
+    if (lastMessage !== '') log.info('Redis is back');
+    lastMessage = '';
+  });
+  return redis;
+}
+
+function base({ url, name }: RedisSettings): RedisOptions {
+  return {
+    ...parseUrl(url),
+    connectionName: name,
+    connectTimeout: 5_000,
+    retryStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), MAX_RETRY_MS),
+  };
+}
+
+function parseUrl(text: string): RedisOptions {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new HobblerError('invalid-config', 'not a Redis URL', {
+      where: 'REDIS_URL',
+      expected: 'redis://HOST:PORT, rediss://… or unix:///PATH',
+      got: hideSecrets(text),
+    });
+  }
+  const options: RedisOptions = {};
+  if (url.username) options.username = decodeURIComponent(url.username);
+  if (url.password) options.password = decodeURIComponent(url.password);
+  switch (url.protocol) {
+    case 'unix:':
+      return { ...options, path: decodeURIComponent(url.pathname) };
+    case 'redis:':
+    case 'rediss:': {
+      options.host = url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1';
+      options.port = url.port ? Number(url.port) : 6379;
+      if (url.pathname.length > 1) options.db = Number(url.pathname.slice(1));
+      if (url.protocol === 'rediss:') options.tls = {};
+      return options;
+    }
+    default:
+      throw new HobblerError('invalid-config', 'not a Redis URL', {
+        where: 'REDIS_URL',
+        expected: 'redis://, rediss:// or unix://',
+        got: url.protocol,
+      });
+  }
+}
+
+/** A Redis URL with its password hidden, for logs and messages. */
+export function hideSecrets(url: string): string {
+  return url.replace(/\/\/([^:@/]*):[^@/]*@/, '//$1:***@');
+}
+
+/** True when only this machine can reach that Redis: a unix socket or a loopback address. */
+export function isLoopback(url: string): boolean {
+  const options = parseUrl(url);
+  if (options.path !== undefined) return true;
+  const host = options.host ?? '';
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+/** Redis's own clock, milliseconds since 1970: the one clock that the whole fleet shares. */
+export async function redisNowMs(redis: Redis): Promise<number> {
+  const [seconds, microseconds] = await redis.time();
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+}
+
+export interface RedisCheck {
+  name: string;
+  ok: boolean;
+  detail: string;
+  /** What to do when it is not ok. */
+  hint?: string;
+}
+
+/** Looks whether this Redis is fit to carry orders. A setting that cannot be read is reported, not assumed. */
+export async function inspectRedis(redis: Redis): Promise<RedisCheck[]> {
+  const checks: RedisCheck[] = [];
+  const info = await redis.info();
+  const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
+  const version = field('redis_version') ?? 'unknown';
+  checks.push({
+    name: 'version',
+    ok: isAtLeast(version, 6, 2),
+    detail: version,
+    hint: 'use Redis 6.2 or later (or Valkey)',
+  });
+  const policy = field('maxmemory_policy');
+  checks.push({
+    name: 'maxmemory-policy',
+    ok: policy === 'noeviction' || policy === undefined,
+    detail: policy ?? 'unknown (this server does not say)',
+    hint: 'set maxmemory-policy noeviction, or Redis may silently drop orders',
+  });
+  const aof = field('aof_enabled');
+  checks.push({
+    name: 'appendonly',
+    ok: true,
+    detail: aof === '1' ? 'on' : 'off: orders since the last snapshot are lost when Redis restarts',
+  });
+  return checks;
+}
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [a, b] = version.split('.').map(Number);
+  return a !== undefined && b !== undefined && (a > major || (a === major && b >= minor));
+}
+
+/** Refuses a Redis that would lose orders. Throws redis-misconfigured or redis-unavailable. */
+export async function requireFitRedis(redis: Redis, url: string): Promise<void> {
+  let checks: RedisCheck[];
+  try {
+    checks = await inspectRedis(redis);
+  } catch (error) {
+    throw new HobblerError('redis-unavailable', `cannot be reached (${messageOf(error)})`, {
+      where: hideSecrets(url),
+      hint: 'start it, or set REDIS_URL',
+    });
+  }
+  const bad = checks.find((check) => !check.ok);
+  if (bad)
+    throw new HobblerError('redis-misconfigured', `${bad.name} is ${bad.detail}`, {
+      where: hideSecrets(url),
+      hint: bad.hint ?? '',
+    });
+}

@@ -1,0 +1,121 @@
+/**
+ * The desired state: one hash per host and one for the fleet, target → order or tombstone. Owns the compare-and-set by
+ * version that makes late, doubled and reordered orders harmless (invariant 3). Reading never throws on one bad record:
+ * it is returned among `broken`, and the rest goes on.
+ */
+import { HobblerError, messageOf } from '../errors.ts';
+import { fleetKeys, hostKeys } from '../keys.ts';
+import { FLEET, type Order, parseOrderText, recordEndsAtMs } from '../order.ts';
+import type { Redis } from './connection.ts';
+import { loadScript, runScript } from './scripts.ts';
+
+const putOrder = loadScript('put-order');
+const putFleetOrder = loadScript('put-fleet-order');
+const forgetOrders = loadScript('forget-orders');
+
+/** The most records a desired hash may hold, tombstones included; past it new targets are refused. */
+export const MAX_DESIRED = 100_000;
+
+export type PutResult =
+  | { status: 'written' }
+  | { status: 'same' }
+  | { status: 'stale'; currentVersion: number }
+  | { status: 'full'; size: number };
+
+/** A record as it stands in Redis: its exact text (what a signature and a compare are made on) and its order. */
+export interface DesiredRecord {
+  text: string;
+  raw: Record<string, unknown>;
+  order: Order;
+}
+
+export interface DesiredState {
+  records: Map<string, DesiredRecord>;
+  broken: { target: string; why: string }[];
+}
+
+/**
+ * Writes the order if its version is newer than what stands there. One atomic script. `raw` is the order as it came,
+ * where that is not the parsed one: a signature covers exactly that.
+ */
+export async function putDesired(redis: Redis, order: Order, raw: Record<string, unknown> = order): Promise<PutResult> {
+  const args = [order.target, order.version, JSON.stringify(raw), MAX_DESIRED];
+  const reply = (await (order.host === FLEET
+    ? runScript(redis, putFleetOrder, [fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision], args)
+    : runScript(redis, putOrder, [hostKeys.desired(order.host)], args))) as string[];
+  switch (reply[0]) {
+    case 'written':
+    case 'same':
+      return { status: reply[0] };
+    case 'stale':
+      return { status: 'stale', currentVersion: Number(reply[1]) };
+    case 'full':
+      return { status: 'full', size: Number(reply[1]) };
+    default:
+      throw new HobblerError('internal', 'unknown reply of put-order', { got: reply });
+  }
+}
+
+/** The version that stands for a target on a host or the fleet; 0 when there is none, or none that can be read. */
+export async function readVersion(redis: Redis, host: string, target: string): Promise<number> {
+  const text = await redis.hget(host === FLEET ? fleetKeys.desired : hostKeys.desired(host), target);
+  if (text === null) return 0;
+  try {
+    return parseOrderText(text).version;
+  } catch {
+    return 0;
+  }
+}
+
+/** Everything that this host is asked to do, tombstones included; not the fleet's. */
+export async function readDesired(redis: Redis, host: string): Promise<DesiredState> {
+  return parseRecords(await redis.hgetall(hostKeys.desired(host)));
+}
+
+export interface FleetChanges extends DesiredState {
+  revision: number;
+  /** True when these are all fleet orders, not only the changed ones. */
+  isWhole: boolean;
+}
+
+/** The fleet's orders that changed since `sinceRevision`; all of them when Redis knows less than the caller did. */
+export async function readFleetChanges(redis: Redis, sinceRevision: number): Promise<FleetChanges> {
+  const revision = Number((await redis.get(fleetKeys.revision)) ?? 0);
+  if (sinceRevision === 0 || revision < sinceRevision) {
+    return { ...parseRecords(await redis.hgetall(fleetKeys.desired)), revision, isWhole: true };
+  }
+  if (revision === sinceRevision) return { records: new Map(), broken: [], revision, isWhole: false };
+  const targets = await redis.zrangebyscore(fleetKeys.revisions, `(${sinceRevision}`, '+inf');
+  const texts = targets.length === 0 ? [] : await redis.hmget(fleetKeys.desired, ...targets);
+  const found = targets.flatMap((target, index) => (texts[index] == null ? [] : [[target, texts[index]] as const]));
+  return { ...parseRecords(Object.fromEntries(found)), revision, isWhole: false };
+}
+
+function parseRecords(hash: Record<string, string>): DesiredState {
+  const records = new Map<string, DesiredRecord>();
+  const broken: DesiredState['broken'] = [];
+  for (const [target, text] of Object.entries(hash)) {
+    try {
+      const order = parseOrderText(text, `desired ${target}`);
+      if (order.target !== target)
+        throw new HobblerError('invalid-input', 'record under another target', {
+          where: `desired ${target}`,
+          got: order.target,
+        });
+      records.set(target, { text, raw: JSON.parse(text) as Record<string, unknown>, order });
+    } catch (error) {
+      broken.push({ target, why: messageOf(error) });
+    }
+  }
+  return { records, broken };
+}
+
+/** Removes records whose end has passed, unless they changed meanwhile. Returns how many went. */
+export async function forgetEnded(redis: Redis, host: string, state: DesiredState, nowMs: number): Promise<number> {
+  const args = [...state.records.values()]
+    .filter(({ order }) => recordEndsAtMs(order) < nowMs)
+    .flatMap(({ order, text }) => [order.target, text]);
+  if (args.length === 0) return 0;
+  const keys = host === FLEET ? [fleetKeys.desired, fleetKeys.revisions] : [hostKeys.desired(host)];
+  return (await runScript(redis, forgetOrders, keys, args)) as number;
+}

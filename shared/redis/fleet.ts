@@ -1,0 +1,129 @@
+/** What the fleet looks like: hosts, their status, their targets' reports, holds. Read-only but for holds. */
+import { messageOf } from '../errors.ts';
+import { fleetKeys, hostKeys } from '../keys.ts';
+import { type Liveness, liveness, type Report, reportSchema, type Status, statusSchema } from '../report.ts';
+import { type Redis, redisNowMs } from './connection.ts';
+
+export interface HostView {
+  host: string;
+  liveness: Liveness;
+  /** Null: never beat, or its record cannot be read (then `broken` says why). */
+  status: Status | null;
+  broken: string | null;
+  hold: Hold | null;
+  reports: Report[];
+  brokenReports: { target: string; why: string }[];
+}
+
+export interface Hold {
+  reason: string;
+  by: string;
+  sinceMs: number;
+}
+
+export interface FleetView {
+  /** Redis's clock when it was read, milliseconds. */
+  nowMs: number;
+  hold: Hold | null;
+  hosts: HostView[];
+}
+
+/** Reads every host's status and reports in two pipelines. */
+export async function readFleet(redis: Redis): Promise<FleetView> {
+  const [nowMs, names, holdText] = await Promise.all([
+    redisNowMs(redis),
+    redis.smembers(fleetKeys.hosts),
+    redis.get(fleetKeys.hold),
+  ]);
+  const hosts = await Promise.all(names.sort().map((host) => readHost(redis, host, nowMs)));
+  return { nowMs, hold: parseHold(holdText), hosts };
+}
+
+/** Reads one host; a record that cannot be read is said so and hides nothing else. */
+export async function readHost(redis: Redis, host: string, nowMs: number): Promise<HostView> {
+  const [statusText, observed, holdText] = await Promise.all([
+    redis.get(hostKeys.status(host)),
+    redis.hgetall(hostKeys.observed(host)),
+    redis.get(hostKeys.hold(host)),
+  ]);
+  let status: Status | null = null;
+  let broken: string | null = null;
+  if (statusText !== null) {
+    try {
+      status = statusSchema.parse(JSON.parse(statusText));
+    } catch (error) {
+      broken = messageOf(error);
+    }
+  }
+  const reports: Report[] = [];
+  const brokenReports: HostView['brokenReports'] = [];
+  for (const [target, text] of Object.entries(observed)) {
+    try {
+      reports.push(reportSchema.parse(JSON.parse(text)));
+    } catch (error) {
+      brokenReports.push({ target, why: messageOf(error) });
+    }
+  }
+  return {
+    host,
+    liveness: liveness(status?.beatAtMs ?? null, nowMs),
+    status,
+    broken,
+    hold: parseHold(holdText),
+    reports,
+    brokenReports,
+  };
+}
+
+/** A hold counts even when its record cannot be read: doubt means release (invariant 1). */
+export function parseHold(text: string | null): Hold | null {
+  if (text === null) return null;
+  try {
+    const raw = JSON.parse(text) as Partial<Hold>;
+    return { reason: String(raw.reason ?? ''), by: String(raw.by ?? 'unknown'), sinceMs: Number(raw.sinceMs ?? 0) };
+  } catch {
+    return { reason: text.slice(0, 200), by: 'unknown', sinceMs: 0 };
+  }
+}
+
+function holdKey(host: string | undefined): string {
+  return host === undefined ? fleetKeys.hold : hostKeys.hold(host);
+}
+
+/** Stops all hobbling on `host`, or on the fleet when undefined, until `unhold`. Survives restarts. */
+export async function hold(redis: Redis, host: string | undefined, reason: string, by: string): Promise<void> {
+  const record: Hold = { reason, by, sinceMs: await redisNowMs(redis) };
+  await redis.set(holdKey(host), JSON.stringify(record));
+  await auditHold(redis, 'hold', host, reason, by);
+}
+
+/** Lifts a hold. Returns whether there was one. */
+export async function unhold(redis: Redis, host: string | undefined, reason: string, by: string): Promise<boolean> {
+  const removed = await redis.del(holdKey(host));
+  await auditHold(redis, 'unhold', host, reason, by);
+  return removed === 1;
+}
+
+async function auditHold(
+  redis: Redis,
+  action: string,
+  host: string | undefined,
+  reason: string,
+  by: string,
+): Promise<void> {
+  await redis.xadd(
+    fleetKeys.audit,
+    'MAXLEN',
+    '~',
+    10_000,
+    '*',
+    'action',
+    action,
+    'host',
+    host ?? '*',
+    'reason',
+    reason,
+    'by',
+    by,
+  );
+}

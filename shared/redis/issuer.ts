@@ -1,0 +1,189 @@
+/**
+ * Gives orders: completes, signs and writes an order by compare-and-set, then wakes the live hosts it is for. The one
+ * way by which producer, admin and CLI tarpit and untarpit. It decides nothing about who deserves it.
+ */
+import { HobblerError } from '../errors.ts';
+import { fleetKeys, hostKeys } from '../keys.ts';
+import type { Logger } from '../log.ts';
+import { FLEET, type Hobble, MAX_LEASE_MS, type Order, parseOrder } from '../order.ts';
+import { addOrderJob, openQueue, type Queue } from '../queue.ts';
+import { liveness, statusSchema } from '../report.ts';
+import { type Signer, signOrder } from '../signature.ts';
+import { type Redis, redisNowMs } from './connection.ts';
+import { putDesired, readVersion } from './desired.ts';
+
+export interface OrderRequest {
+  action: 'tarpit' | 'untarpit';
+  /** A host's name, or `*` for the fleet. */
+  host: string;
+  target: string;
+  account?: string;
+  /** For tarpit: the duty cycle; defaults apply to what is missing. */
+  hobble?: Partial<Hobble>;
+  /** For tarpit: how long the order lives, milliseconds, at most 24 h. */
+  forMs?: number;
+  reason: string;
+  /** `policy`, `operator:NAME`, or the name of an accounting system. */
+  by: string;
+}
+
+export interface IssuedOrder {
+  order: Order;
+  /** Job ids by host, for the hosts that were woken. */
+  jobs: Record<string, string>;
+}
+
+/** Tries against other writers of the same target before giving up. */
+const MAX_TRIES = 10;
+/** Entries that the audit streams keep, about. */
+const AUDIT_LENGTH = 10_000;
+
+export class OrderIssuer {
+  readonly #redis: Redis;
+  readonly #signer: Signer | undefined;
+  readonly #log: Logger;
+  readonly #queues = new Map<string, Queue>();
+
+  constructor(redis: Redis, signer: Signer | undefined, log: Logger) {
+    this.#redis = redis;
+    this.#signer = signer;
+    this.#log = log;
+  }
+
+  /** Writes the order and wakes the hosts it is for. Throws invalid-input or bound-exceeded. */
+  async issue(request: OrderRequest): Promise<IssuedOrder> {
+    const order = await this.#write(request);
+    const jobs = await this.#wake(order);
+    await this.#audit(order);
+    this.#log.info(
+      {
+        action: order.action,
+        host: order.host,
+        target: order.target,
+        version: order.version,
+        reason: order.reason,
+        by: order.by,
+      },
+      'order given',
+    );
+    return { order, jobs };
+  }
+
+  /** Writes the order without waking anybody: workers find it when they reconcile. For renewing a lease. */
+  async renew(request: OrderRequest): Promise<Order> {
+    return this.#write(request);
+  }
+
+  async #write(request: OrderRequest): Promise<Order> {
+    let overtakenBy = 0;
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      const [current, nowMs] = await Promise.all([this.#currentVersion(request), redisNowMs(this.#redis)]);
+      const version = Math.max(current + 1, overtakenBy + 1, nowMs);
+      const order = this.#complete(request, version, nowMs);
+      const result = await putDesired(this.#redis, order);
+      switch (result.status) {
+        case 'written':
+        case 'same':
+          return order;
+        case 'stale':
+          overtakenBy = result.currentVersion;
+          break;
+        case 'full':
+          throw new HobblerError('bound-exceeded', 'too many orders stand there', {
+            where: `host ${request.host}`,
+            got: result.size,
+            hint: 'untarpit some, or wait until tombstones end',
+          });
+      }
+    }
+    throw new HobblerError('internal', 'overtaken by other writers each time', {
+      where: `${request.host} ${request.target}`,
+      got: MAX_TRIES,
+    });
+  }
+
+  /** The larger of the host's and the fleet's version, so that an order for one overtakes the other's. */
+  async #currentVersion({ host, target }: OrderRequest): Promise<number> {
+    const [own, fleet] = await Promise.all([
+      readVersion(this.#redis, host, target),
+      host === FLEET ? 0 : readVersion(this.#redis, FLEET, target),
+    ]);
+    return Math.max(own, fleet);
+  }
+
+  #complete(request: OrderRequest, version: number, nowMs: number): Order {
+    const { action, host, target, account, hobble, forMs, reason, by } = request;
+    const lease =
+      action === 'tarpit'
+        ? {
+            expiresAt: nowMs + Math.min(forMs ?? MAX_LEASE_MS, MAX_LEASE_MS),
+            hobble: { runMs: 10, stopMs: 200, ...hobble },
+          }
+        : {};
+    const order = parseOrder({
+      v: 1,
+      action,
+      host,
+      target,
+      ...(account === undefined ? {} : { account }),
+      version,
+      issuedAt: nowMs,
+      ...lease,
+      reason,
+      by,
+    });
+    return this.#signer ? signOrder(order, this.#signer) : order;
+  }
+
+  async #wake(order: Order): Promise<Record<string, string>> {
+    const hosts = order.host === FLEET ? await this.#redis.smembers(fleetKeys.hosts) : [order.host];
+    const jobs: Record<string, string> = {};
+    const nowMs = await redisNowMs(this.#redis);
+    for (const host of hosts) {
+      if (await this.#isLive(host, nowMs)) jobs[host] = await addOrderJob(this.#queue(host), order);
+    }
+    return jobs;
+  }
+
+  /** A host that is not alive gets no job: it reads the state when it comes back. */
+  async #isLive(host: string, nowMs: number): Promise<boolean> {
+    const text = await this.#redis.get(hostKeys.status(host));
+    if (text === null) return false;
+    try {
+      return liveness(statusSchema.parse(JSON.parse(text)).beatAtMs, nowMs) !== 'lost';
+    } catch {
+      return false;
+    }
+  }
+
+  #queue(host: string): Queue {
+    let queue = this.#queues.get(host);
+    if (!queue) {
+      queue = openQueue(host, this.#redis);
+      this.#queues.set(host, queue);
+    }
+    return queue;
+  }
+
+  async #audit({ action, host, target, version, reason, by }: Order): Promise<void> {
+    await this.#redis.xadd(
+      fleetKeys.audit,
+      'MAXLEN',
+      '~',
+      AUDIT_LENGTH,
+      '*',
+      'action',
+      action,
+      'host',
+      host,
+      'target',
+      target,
+      'version',
+      version,
+      'reason',
+      reason,
+      'by',
+      by,
+    );
+  }
+}

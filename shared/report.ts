@@ -1,0 +1,103 @@
+/**
+ * What a worker says of itself and of its targets: the records under `observed` and `status`. Owned by the worker,
+ * read by admin, the producer and the CLI. What could not be read is null, never zero (invariant 9).
+ */
+import { z } from 'zod';
+import { MECHANISMS } from './order.ts';
+
+const ratio = z.number().min(0).nullable();
+
+/**
+ * What a target is doing: `hobbling` is cycled now; `spared` uses less than its share, so gets no signals; `armed` has
+ * no process at present; `held` is released by a hold; the rest say why nothing is done.
+ */
+export const targetStates = [
+  'hobbling',
+  'spared',
+  'armed',
+  'held',
+  'gone',
+  'denied',
+  'unsupported',
+  'refused',
+] as const;
+export type TargetState = (typeof targetStates)[number];
+
+export const reportSchema = z.looseObject({
+  v: z.literal(1),
+  target: z.string(),
+  account: z.string().nullable(),
+  version: z.int(),
+  state: z.enum(targetStates),
+  /** Why it is in this state, where that needs words. */
+  why: z.string().nullable(),
+  mechanism: z.enum(MECHANISMS).nullable(),
+  mechanismWhy: z.string().nullable(),
+  runMs: z.number(),
+  stopMs: z.number(),
+  processes: z.int(),
+  /** Members that another target's loop owns, because its run share is lower (invariant 8). */
+  ownedElsewhere: z.int().default(0),
+  /** CPU share of one core before the hobble, asked, and measured under it. Null: not known. */
+  beforeRatio: ratio,
+  askedRatio: z.number(),
+  gotRatio: ratio,
+  /** False: asked to slow down, and did not. Null: cannot be said yet. */
+  effective: z.boolean().nullable(),
+  stops: z.int(),
+  reason: z.string(),
+  by: z.string(),
+  sinceMs: z.number(),
+  expiresAtMs: z.number(),
+  reportedAtMs: z.number(),
+});
+/** One target as its worker sees it. Times in milliseconds of Redis's clock. */
+export type Report = z.infer<typeof reportSchema>;
+
+export const mechanismProbe = z.object({ supported: z.boolean(), why: z.string() });
+export type MechanismProbe = z.infer<typeof mechanismProbe>;
+
+export const statusSchema = z.looseObject({
+  v: z.literal(1),
+  host: z.string(),
+  epoch: z.int(),
+  bootId: z.string(),
+  pid: z.int(),
+  hobblerVersion: z.string(),
+  startedAtMs: z.number(),
+  /** By Redis's clock. */
+  beatAtMs: z.number(),
+  cores: z.int(),
+  load1: z.number(),
+  targets: z.int(),
+  processes: z.int(),
+  stopsPerSecond: z.number(),
+  /** The worker's own CPU, and its guard's, as a share of one core over the last beat. */
+  ownCpuRatio: ratio,
+  rssBytes: z.number(),
+  latenessP50Ms: z.number().nullable(),
+  latenessP99Ms: z.number().nullable(),
+  redisRttMs: z.number().nullable(),
+  guard: z.enum(['alive', 'dead']),
+  hold: z.object({ scope: z.enum(['fleet', 'host', 'local']), reason: z.string() }).nullable(),
+  mechanisms: z.record(z.string(), mechanismProbe),
+});
+/** A worker's heartbeat. */
+export type Status = z.infer<typeof statusSchema>;
+
+/** Heartbeat interval, and after how long a host is late, then lost (milliseconds). */
+export const BEAT_EVERY_MS = 5_000;
+export const LATE_AFTER_MS = 15_000;
+export const LOST_AFTER_MS = 30_000;
+/** How long a silent host's last status stays readable. */
+export const STATUS_TTL_MS = 7 * 86_400_000;
+
+export type Liveness = 'alive' | 'late' | 'lost';
+
+/** How a host stands, from the age of its last beat on Redis's clock; null when it never beat. */
+export function liveness(beatAtMs: number | null, redisNowMs: number): Liveness {
+  if (beatAtMs === null) return 'lost';
+  const ageMs = redisNowMs - beatAtMs;
+  if (ageMs > LOST_AFTER_MS) return 'lost';
+  return ageMs > LATE_AFTER_MS ? 'late' : 'alive';
+}
