@@ -3,7 +3,7 @@
  * once, each with line and path. A section's schema belongs to the folder that reads it.
  */
 import { readFileSync } from 'node:fs';
-import { LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { HobblerError, messageOf, quote } from './errors.ts';
 
@@ -41,13 +41,19 @@ export function parseSection<Schema extends z.ZodType>(
   schema: Schema,
 ): z.output<Schema> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, logLevel: 'error' });
   const faults = document.errors.map(
     (error) => `${name}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0]}`,
   );
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) === undefined)
+        faults.push(`${name}:${lines.linePos(alias.range?.[0] ?? 0).line}: *${alias.source}: no such anchor before it`);
+    },
+  });
   if (faults.length > 0) throw new HobblerError('invalid-config', faults.join('\n'));
 
-  const whole: unknown = document.toJS() ?? {};
+  const whole = toPlain(document, name) ?? {};
   if (typeof whole !== 'object' || whole === null || Array.isArray(whole)) {
     throw new HobblerError('invalid-config', 'not a mapping', {
       where: name,
@@ -71,6 +77,11 @@ export function parseSection<Schema extends z.ZodType>(
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const path = [section, ...issue.path];
+      if (issue.code === 'unrecognized_keys') {
+        for (const key of issue.keys)
+          faults.push(`${name}:${lineOf([...path, key])}: ${[...path, key].map(String).join('.')}: unknown setting`);
+        continue;
+      }
       const got = document.getIn(path);
       const shown =
         typeof got === 'object' && got !== null ? '' : `; got ${got === undefined ? 'nothing' : quote(got)}`;
@@ -79,4 +90,13 @@ export function parseSection<Schema extends z.ZodType>(
   }
   if (faults.length > 0) throw new HobblerError('invalid-config', faults.join('\n'));
   return parsed.data as z.output<Schema>;
+}
+
+function toPlain(document: Document, name: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    // aliases that multiply
+    throw new HobblerError('invalid-config', messageOf(error), { where: name });
+  }
 }

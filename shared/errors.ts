@@ -55,7 +55,8 @@ export function quote(value: unknown): string {
   try {
     text = JSON.stringify(value) ?? String(value);
   } catch {
-    text = String(value);
+    // A cycle, a bigint, or nested past what the stack holds: String() of an array would fail on that as well.
+    text = typeof value === 'object' ? Object.prototype.toString.call(value) : String(value);
   }
   return text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}… (${text.length} characters)` : text;
 }

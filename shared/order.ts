@@ -20,6 +20,8 @@ const TOMBSTONE_MARGIN_MS = 3_600_000;
 export const MAX_VERSION_AHEAD_MS = 60_000;
 /** A serialized order past this is refused unread. */
 export const MAX_ORDER_BYTES = 16_384;
+/** Levels of nesting that an order may have, fields that we do not know included; ours have two. */
+const MAX_ORDER_DEPTH = 8;
 
 /** Bounds on the two phases. A longer stop phase would break connections and hold locks; see docs/architecture.md. */
 export const MAX_STOP_MS = 10_000;
@@ -106,6 +108,7 @@ export type OrderStatus = OrderResult['status'];
 
 /** Parses what came over a queue, out of Redis or over HTTP. Throws invalid-input naming path, expected and got. */
 export function parseOrder(raw: unknown, where = 'order'): Order {
+  requireBounded(raw, where);
   const version = typeof raw === 'object' && raw !== null ? (raw as { v?: unknown }).v : undefined;
   if (typeof version === 'number' && version > ORDER_SCHEMA_VERSION) {
     throw new HobblerError('invalid-input', 'order of a newer schema', {
@@ -120,15 +123,36 @@ export function parseOrder(raw: unknown, where = 'order'): Order {
   return parsed.data;
 }
 
-/** Parses a serialized order, bounded in size. */
-export function parseOrderText(text: string, where = 'order'): Order {
-  if (text.length > MAX_ORDER_BYTES) {
+/** Bounds what came already parsed, as a job does: unknown fields are kept, signed and written back, at any size. */
+function requireBounded(raw: unknown, where: string): void {
+  if (isDeeperThan(raw, MAX_ORDER_DEPTH)) {
+    throw new HobblerError('invalid-input', 'order nested too deep', {
+      where,
+      expected: `at most ${MAX_ORDER_DEPTH} levels`,
+    });
+  }
+  requireSize(JSON.stringify(raw) ?? '', where);
+}
+
+function requireSize(text: string, where: string): void {
+  const sizeBytes = Buffer.byteLength(text);
+  if (sizeBytes > MAX_ORDER_BYTES) {
     throw new HobblerError('invalid-input', 'order too large', {
       where,
       expected: `at most ${MAX_ORDER_BYTES} bytes`,
-      got: text.length,
+      got: sizeBytes,
     });
   }
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
+}
+
+/** Parses a serialized order, bounded in size. */
+export function parseOrderText(text: string, where = 'order'): Order {
+  requireSize(text, where);
   let raw: unknown;
   try {
     raw = JSON.parse(text);

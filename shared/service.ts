@@ -35,7 +35,8 @@ export async function runServices(
   try {
     for (const service of services) {
       started.unshift(service);
-      await Promise.race([service.start(), signalled]);
+      // Told to stop while one starts: the next is not started at all.
+      if ((await Promise.race([service.start(), signalled])) !== undefined) break;
     }
     const signal = await Promise.race([signalled, until]);
     if (typeof signal === 'string') log.info({ signal }, 'stopping');

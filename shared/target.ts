@@ -79,13 +79,16 @@ export function formatTarget(target: Target): string {
 }
 
 function decimal(text: string): number | undefined {
-  return DECIMAL.test(text) ? Number(text) : undefined;
+  const value = DECIMAL.test(text) ? Number(text) : undefined;
+  // Past 2^53 two texts would be one number, and one target would have two names.
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 function isCleanCgroupPath(path: string): boolean {
   if (!path.startsWith('/') || path.length < 2) return false;
-  // Control characters could forge lines in the journal, which the guard reads line by line.
-  if (/\p{Cc}/u.test(path)) return false;
+  // Control characters could forge lines in the journal, which the guard reads line by line. A lone surrogate has no
+  // UTF-8 form: the key in Redis would not be the target in the order.
+  if (/\p{Cc}/u.test(path) || !path.isWellFormed()) return false;
   return path
     .slice(1)
     .split('/')

@@ -25,16 +25,16 @@ export function blockingOptions(settings: RedisSettings): RedisOptions {
 /** A connection whose commands fail within seconds while Redis is away, so that callers can go on without it. */
 export function connectRedis(settings: RedisSettings, log: Logger): Redis {
   const redis = new Redis({ ...base(settings), maxRetriesPerRequest: 1, commandTimeout: 5_000 });
-  let lastMessage = '';
+  let lastMessage: string | undefined;
   redis.on('error', (error: Error) => {
-    // ioredis repeats this at every try; people need it once.
+    // ioredis repeats this at every try; people need it once. It is empty when a name has several addresses.
     if (error.message !== lastMessage)
       log.warn({ redis: hideSecrets(settings.url) }, `Redis: ${error.message || 'cannot be reached'}`);
     lastMessage = error.message;
   });
   redis.on('ready', () => {
-    if (lastMessage !== '') log.info('Redis is back');
-    lastMessage = '';
+    if (lastMessage !== undefined) log.info('Redis is back');
+    lastMessage = undefined;
   });
   return redis;
 }
@@ -49,42 +49,42 @@ function base({ url, name }: RedisSettings): RedisOptions {
 }
 
 function parseUrl(text: string): RedisOptions {
+  const fail = (expected: string, got = hideSecrets(text)) =>
+    new HobblerError('invalid-config', 'not a Redis URL', { where: 'REDIS_URL', expected, got });
   let url: URL;
+  const options: RedisOptions = {};
+  let path: string;
   try {
     url = new URL(text);
+    if (url.username) options.username = decodeURIComponent(url.username);
+    if (url.password) options.password = decodeURIComponent(url.password);
+    path = decodeURIComponent(url.pathname);
   } catch {
-    throw new HobblerError('invalid-config', 'not a Redis URL', {
-      where: 'REDIS_URL',
-      expected: 'redis://HOST:PORT, rediss://… or unix:///PATH',
-      got: hideSecrets(text),
-    });
+    throw fail('redis://HOST:PORT, rediss://… or unix:///PATH, with % / @ in a password written as %25 %2F %40');
   }
-  const options: RedisOptions = {};
-  if (url.username) options.username = decodeURIComponent(url.username);
-  if (url.password) options.password = decodeURIComponent(url.password);
   switch (url.protocol) {
     case 'unix:':
-      return { ...options, path: decodeURIComponent(url.pathname) };
+      return { ...options, path };
     case 'redis:':
     case 'rediss:': {
       options.host = url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1';
       options.port = url.port ? Number(url.port) : 6379;
-      if (url.pathname.length > 1) options.db = Number(url.pathname.slice(1));
+      if (path.length > 1) {
+        options.db = Number(path.slice(1));
+        if (!/^\/\d{1,5}$/.test(path)) throw fail('a database number after the slash', path);
+      }
       if (url.protocol === 'rediss:') options.tls = {};
       return options;
     }
     default:
-      throw new HobblerError('invalid-config', 'not a Redis URL', {
-        where: 'REDIS_URL',
-        expected: 'redis://, rediss:// or unix://',
-        got: url.protocol,
-      });
+      throw fail('redis://, rediss:// or unix://', url.protocol);
   }
 }
 
 /** A Redis URL with its password hidden, for logs and messages. */
 export function hideSecrets(url: string): string {
-  return url.replace(/\/\/([^:@/]*):[^@/]*@/, '//$1:***@');
+  // Up to the last @, because a password may hold @ or / unescaped, above all where the URL is refused for it.
+  return url.replace(/\/\/([^:@/]*):.*@/s, '//$1:***@');
 }
 
 /** True when only this machine can reach that Redis: a unix socket or a loopback address. */

@@ -15,6 +15,8 @@ const forgetOrders = loadScript('forget-orders');
 
 /** The most records a desired hash may hold, tombstones included; past it new targets are refused. */
 export const MAX_DESIRED = 100_000;
+/** Records one script call removes: a call has a bounded number of arguments, and Redis serves nobody meanwhile. */
+const FORGET_AT_ONCE = 500;
 
 export type PutResult =
   | { status: 'written' }
@@ -112,10 +114,12 @@ function parseRecords(hash: Record<string, string>): DesiredState {
 
 /** Removes records whose end has passed, unless they changed meanwhile. Returns how many went. */
 export async function forgetEnded(redis: Redis, host: string, state: DesiredState, nowMs: number): Promise<number> {
-  const args = [...state.records.values()]
-    .filter(({ order }) => recordEndsAtMs(order) < nowMs)
-    .flatMap(({ order, text }) => [order.target, text]);
-  if (args.length === 0) return 0;
+  const ended = [...state.records.values()].filter(({ order }) => recordEndsAtMs(order) < nowMs);
   const keys = host === FLEET ? [fleetKeys.desired, fleetKeys.revisions] : [hostKeys.desired(host)];
-  return (await runScript(redis, forgetOrders, keys, args)) as number;
+  let removed = 0;
+  for (let start = 0; start < ended.length; start += FORGET_AT_ONCE) {
+    const args = ended.slice(start, start + FORGET_AT_ONCE).flatMap(({ order, text }) => [order.target, text]);
+    removed += (await runScript(redis, forgetOrders, keys, args)) as number;
+  }
+  return removed;
 }

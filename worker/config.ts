@@ -1,0 +1,45 @@
+/** The `worker:` section of the config file: what this host allows, whatever an order says (invariant 5). */
+import { z } from 'zod';
+import { durationMs } from '../shared/duration.ts';
+import { hostName } from '../shared/order.ts';
+import { trustedKeySchema } from '../shared/signature.ts';
+
+/** Uids below this belong to the system on Debian and most others. */
+const DEFAULT_MIN_UID = 1_000;
+
+export const workerConfigSchema = z
+  .strictObject({
+    /** This host's name in the fleet; default: the machine's own, in lower case. */
+    host: hostName.optional(),
+    /** Journal, lock, guard FIFO and local hold. Default: /run/hobbler for root. */
+    stateDir: z.string().startsWith('/').optional(),
+    /** Nobody below this uid is ever hobbled. */
+    minUid: z.int().min(0).default(DEFAULT_MIN_UID),
+    exempt: z
+      .strictObject({
+        users: z.array(z.string().min(1)).default([]),
+        groups: z.array(z.string().min(1)).default([]),
+        /** Paths as in /proc/PID/cgroup; those below are exempt too. */
+        cgroups: z.array(z.string().startsWith('/')).default([]),
+      })
+      .prefault({}),
+    /** Public keys whose orders are carried out. Empty: orders are not checked, on a loopback Redis only. */
+    keys: z.array(trustedKeySchema).default([]),
+    /** Take unsigned orders from a Redis that other machines can reach. */
+    allowUnsigned: z.boolean().default(false),
+    /** `spawn`: start a guard of our own; `external`: another service runs it (compose). */
+    guard: z.enum(['spawn', 'external']).default('spawn'),
+    /** What to do when another worker holds this host's lease. */
+    whenLeased: z.enum(['wait', 'refuse']).default('wait'),
+    bounds: z
+      .strictObject({
+        loops: z.int().min(1).max(100_000).default(10_000),
+        processesPerTarget: z.int().min(1).max(100_000).default(20_000),
+      })
+      .prefault({}),
+    /** CPU seconds per user, published for the producer's meter source. */
+    meter: z.strictObject({ enabled: z.boolean().default(true), every: durationMs.prefault('10s') }).prefault({}),
+  })
+  .prefault({});
+
+export type WorkerConfig = z.output<typeof workerConfigSchema>;

@@ -1,0 +1,57 @@
+/**
+ * Adds up the CPU of a changing set of processes, children that came and went between two looks included. Pure.
+ *
+ * A process's reaped ticks jump by the whole life of a child when that child has been waited for; what had been counted
+ * of the child before is taken off again. Missed: the last ticks of a process whose parent is outside the set.
+ */
+
+export interface CpuSample {
+  pid: number;
+  ppid: number;
+  startTicks: number;
+  ownTicks: number;
+  reapedTicks: number;
+}
+
+interface Known extends CpuSample {
+  turn: number;
+}
+
+export class CpuCounter {
+  readonly #known = new Map<number, Known>();
+  #turn = 0;
+  #totalTicks = 0;
+
+  /** Ticks used by the set since it was first looked at. */
+  get totalTicks(): number {
+    return this.#totalTicks;
+  }
+
+  /** Takes a look at the whole set; returns the ticks used since the look before. A newcomer counts from now on. */
+  look(samples: Iterable<CpuSample>): number {
+    const turn = ++this.#turn;
+    let used = 0;
+    const reapedBy = new Map<number, number>();
+    for (const { pid, ppid, startTicks, ownTicks, reapedTicks } of samples) {
+      const before = this.#known.get(pid);
+      if (before?.startTicks === startTicks) {
+        used += Math.max(0, ownTicks - before.ownTicks);
+        if (reapedTicks > before.reapedTicks) reapedBy.set(pid, reapedTicks - before.reapedTicks);
+        Object.assign(before, { ppid, ownTicks, reapedTicks, turn });
+      } else {
+        this.#known.set(pid, { pid, ppid, startTicks, ownTicks, reapedTicks, turn });
+        // A child born since the last look has done all its work since then, if its parent was there already.
+        if (turn > 1 && this.#known.has(ppid)) used += ownTicks + reapedTicks;
+      }
+    }
+    for (const known of this.#known.values()) {
+      if (known.turn === turn) continue;
+      this.#known.delete(known.pid);
+      const reaped = reapedBy.get(known.ppid);
+      if (reaped !== undefined) reapedBy.set(known.ppid, reaped - known.ownTicks - known.reapedTicks);
+    }
+    for (const rest of reapedBy.values()) used += Math.max(0, rest);
+    this.#totalTicks += used;
+    return used;
+  }
+}

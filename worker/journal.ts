@@ -1,0 +1,120 @@
+/**
+ * The journal: every process that is or may be stopped by us, written down before its first stop (invariant 1), so
+ * that the guard can release it without us. Append-only lines, one write per batch, no fsync: it lies on tmpfs.
+ *
+ *   boot BOOT_ID
+ *   stop PID START      we may have stopped it
+ *   left PID START      no longer ours: it was found stopped by somebody else, or left the tarpit
+ *
+ * When a write fails, nothing more is stopped (the caller sees the error); what stands in the file stays released by
+ * the guard.
+ */
+import { closeSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
+import { messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+
+interface Identity {
+  readonly pid: number;
+  readonly startTicks: number;
+}
+
+/** The file is rewritten when it holds this many lines and most of them are of the past. */
+const COMPACT_AT_LINES = 4_096;
+
+export class Journal {
+  readonly #path: string;
+  readonly #bootId: string;
+  readonly #log: Logger;
+  #descriptor: number;
+  #lines = 1;
+  #bytes = 0;
+  /** What a release would have to look at: pid → start time. */
+  readonly #live = new Map<number, number>();
+  #failed = false;
+
+  /** Starts an empty journal. What an earlier one named must have been released before. */
+  constructor(path: string, bootId: string, log: Logger) {
+    this.#path = path;
+    this.#bootId = bootId;
+    this.#log = log;
+    this.#descriptor = this.#rewrite();
+  }
+
+  /** Why nothing may be stopped at present; undefined when all is well. */
+  get isBroken(): boolean {
+    return this.#failed;
+  }
+
+  /** Writes down processes before their first stop. False: it could not be written, so they must not be stopped. */
+  willStop(processes: readonly Identity[]): boolean {
+    const fresh = processes.filter(({ pid, startTicks }) => this.#live.get(pid) !== startTicks);
+    if (fresh.length === 0) return true;
+    if (!this.#append(fresh.map(({ pid, startTicks }) => `stop ${pid} ${startTicks}\n`).join(''), fresh.length))
+      return false;
+    for (const { pid, startTicks } of fresh) this.#live.set(pid, startTicks);
+    return true;
+  }
+
+  /** Notes processes that are not to be continued on our account any more. They run, or others stopped them. */
+  left(processes: readonly Identity[]): void {
+    const known = processes.filter(({ pid, startTicks }) => this.#live.get(pid) === startTicks);
+    if (known.length === 0) return;
+    for (const { pid } of known) this.#live.delete(pid);
+    this.#append(known.map(({ pid, startTicks }) => `left ${pid} ${startTicks}\n`).join(''), known.length);
+    if (this.#lines >= COMPACT_AT_LINES && this.#live.size < this.#lines / 4) this.#compact();
+  }
+
+  #append(text: string, lines: number): boolean {
+    try {
+      const bytes = Buffer.byteLength(text);
+      const written = writeSync(this.#descriptor, text);
+      if (written !== bytes) {
+        // A half-written line would hide the next one: take it back.
+        ftruncateSync(this.#descriptor, this.#bytes);
+        throw new Error(`only ${written} of ${bytes} bytes written`);
+      }
+      this.#bytes += bytes;
+      this.#lines += lines;
+      if (this.#failed) this.#log.info({ path: this.#path }, 'the journal can be written again');
+      this.#failed = false;
+      return true;
+    } catch (error) {
+      if (!this.#failed)
+        this.#log.error(
+          { path: this.#path },
+          `the journal cannot be written, so nothing new is stopped: ${messageOf(error)}`,
+        );
+      this.#failed = true;
+      return false;
+    }
+  }
+
+  #compact(): void {
+    const before = this.#descriptor;
+    try {
+      this.#descriptor = this.#rewrite();
+      closeSync(before);
+    } catch (error) {
+      this.#log.warn({ path: this.#path }, `the journal cannot be made shorter: ${messageOf(error)}`);
+    }
+  }
+
+  /** Writes a new file beside the old one and puts it in its place in one step. */
+  #rewrite(): number {
+    const temporary = `${this.#path}.new`;
+    const descriptor = openSync(temporary, 'w', 0o600);
+    const text = [
+      `boot ${this.#bootId}\n`,
+      ...[...this.#live].map(([pid, startTicks]) => `stop ${pid} ${startTicks}\n`),
+    ].join('');
+    writeSync(descriptor, text);
+    renameSync(temporary, this.#path);
+    this.#bytes = Buffer.byteLength(text);
+    this.#lines = 1 + this.#live.size;
+    return descriptor;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * The `signal` mechanism: SIGSTOP and SIGCONT to every member of a group. It works everywhere and needs the most care:
+ *
+ * - parents are stopped before their children and continued after them, and where a parent would notice (a job-control
+ *   shell, or one of another user such as su) it is seen stopped before its child gets the signal;
+ * - a member that somebody else stopped (Ctrl-Z, a debugger) is left alone (invariant 6);
+ * - nothing is stopped before it stands in the journal (invariant 1);
+ * - a parent outside the group that stops itself because its child does is noticed after the first stop.
+ */
+import type { Clock } from '../../shared/clock.ts';
+import type { Journal } from '../journal.ts';
+import { KeptStat, type Proc } from '../process/proc.ts';
+import { sendContinue, sendStop } from '../process/signals.ts';
+import { isDead, isStopped } from '../process/stat.ts';
+import type { ProcessEntry, ProcessTable } from '../process/table.ts';
+import { parentsFirst } from '../process/tree.ts';
+
+/** How long a parent may take to be seen stopped, milliseconds; its children are left running for this phase then. */
+const SEEN_STOPPED_WITHIN_MS = 5;
+
+interface Member {
+  readonly pid: number;
+  readonly startTicks: number;
+  ppid: number;
+  readonly entry: ProcessEntry;
+  readonly stat: KeptStat;
+  isStopped: boolean;
+  /** Somebody else has stopped it. */
+  isForeign: boolean;
+  /** It was never stopped by us before. */
+  isFresh: boolean;
+  /** This parent must be seen stopped before we are signalled. */
+  wary: Member | undefined;
+  permission: boolean;
+}
+
+/** A parent outside the group, watched through the first stop of its child. */
+interface Bystander {
+  readonly entry: ProcessEntry;
+  readonly stat: KeptStat;
+}
+
+export interface SignalParts {
+  proc: Proc;
+  table: ProcessTable;
+  journal: Journal;
+  clock: Clock;
+  /** True: this process is never touched (the worker, its guard, pid 1, …), not even to continue it. */
+  isProtected: (entry: ProcessEntry) => boolean;
+}
+
+export type StopOutcome = { status: 'stopped'; signals: number } | { status: 'journal-broken' };
+
+export class SignalGroup {
+  readonly #parts: SignalParts;
+  #members: Member[] = [];
+  #bystanders: Bystander[] = [];
+
+  constructor(parts: SignalParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  get notPermitted(): number {
+    return this.#members.filter((member) => !member.permission).length;
+  }
+
+  get foreign(): number {
+    return this.#members.filter((member) => member.isForeign).length;
+  }
+
+  /** Makes `entries` the members. Those that leave run at once. */
+  setMembers(entries: Iterable<ProcessEntry>): void {
+    const before = new Map(this.#members.map((member) => [member.entry, member]));
+    const next: Member[] = [];
+    for (const entry of entries) {
+      const known = before.get(entry);
+      before.delete(entry);
+      next.push(known ?? this.#createMember(entry));
+    }
+    this.#drop([...before.values()]);
+    this.#arrange(next);
+  }
+
+  /** Adds processes that were just born. They are stopped with the next stop phase. */
+  addMembers(entries: readonly ProcessEntry[]): void {
+    const known = new Set(this.#members.map((member) => member.entry));
+    const fresh = entries.filter((entry) => !known.has(entry));
+    if (fresh.length > 0) this.#arrange([...this.#members, ...fresh.map((entry) => this.#createMember(entry))]);
+  }
+
+  #createMember(entry: ProcessEntry): Member {
+    const { pid, startTicks, ppid } = entry;
+    return {
+      pid,
+      startTicks,
+      ppid,
+      entry,
+      stat: new KeptStat(this.#parts.proc, pid, startTicks),
+      isStopped: false,
+      isForeign: false,
+      isFresh: true,
+      wary: undefined,
+      permission: true,
+    };
+  }
+
+  #arrange(members: Member[]): void {
+    for (const member of members) member.ppid = member.entry.ppid;
+    this.#members = parentsFirst(members);
+    const byPid = new Map(this.#members.map((member) => [member.pid, member]));
+    for (const member of this.#members) {
+      const parent = byPid.get(member.ppid);
+      member.wary = parent && wouldNotice(parent.entry, member.entry) ? parent : undefined;
+    }
+  }
+
+  /** Enters the stop phase: every member that may be stopped is, parents first. */
+  stop(): StopOutcome {
+    const fresh = this.#members.filter((member) => member.isFresh);
+    if (fresh.length > 0 && !this.#admit(fresh)) return { status: 'journal-broken' };
+    const gone: Member[] = [];
+    const unseen = new Set<Member>();
+    let signals = 0;
+    for (const member of this.#members) {
+      if (member.isStopped) continue;
+      // A user at a terminal may press Ctrl-Z at any time, so there the state is read before every stop.
+      if ((member.entry.tty !== 0 || member.isFresh || member.isForeign) && !this.#mayStop(member, gone)) continue;
+      if (member.wary && (unseen.has(member.wary) || !this.#isSeenStopped(member.wary))) {
+        unseen.add(member);
+        continue;
+      }
+      switch (sendStop(member.pid)) {
+        case 'sent':
+          member.isStopped = true;
+          member.isFresh = false;
+          member.permission = true;
+          signals++;
+          break;
+        case 'gone':
+          gone.push(member);
+          break;
+        case 'not-permitted':
+          member.permission = false;
+          break;
+      }
+    }
+    if (gone.length > 0) this.#forget(gone);
+    return { status: 'stopped', signals };
+  }
+
+  /** Journals newcomers and the parents outside that have to be watched. False: the journal cannot be written. */
+  #admit(fresh: readonly Member[]): boolean {
+    const inside = new Set(this.#members.map((member) => member.pid));
+    const parents = new Map<number, ProcessEntry>();
+    for (const member of fresh) {
+      if (inside.has(member.ppid) || member.ppid <= 1) continue;
+      const parent = this.#parts.table.get(member.ppid);
+      if (parent && !parent.isKernelThread && !this.#parts.isProtected(parent)) parents.set(parent.pid, parent);
+    }
+    const running = [...parents.values()]
+      .map((entry) => ({ entry, stat: new KeptStat(this.#parts.proc, entry.pid, entry.startTicks) }))
+      .filter(({ stat }) => {
+        const now = stat.read();
+        if (now && !isStopped(now.state)) return true;
+        stat.close();
+        return false;
+      });
+    if (!this.#parts.journal.willStop([...fresh, ...running.map(({ entry }) => entry)])) {
+      for (const { stat } of running) stat.close();
+      return false;
+    }
+    this.#bystanders.push(...running);
+    return true;
+  }
+
+  #mayStop(member: Member, gone: Member[]): boolean {
+    const now = member.stat.read();
+    if (!now || isDead(now.state)) {
+      gone.push(member);
+      return false;
+    }
+    const isForeign = isStopped(now.state);
+    if (isForeign !== member.isForeign) {
+      member.isForeign = isForeign;
+      if (isForeign) this.#parts.journal.left([member]);
+      else if (!this.#parts.journal.willStop([member])) return false;
+    }
+    return !isForeign;
+  }
+
+  /** Waits, within bounds, until a member that was sent a stop is seen stopped. */
+  #isSeenStopped(member: Member): boolean {
+    const giveUpAtMs = this.#parts.clock.monotonicMs() + SEEN_STOPPED_WITHIN_MS;
+    do {
+      const now = member.stat.read();
+      if (!now || isDead(now.state) || isStopped(now.state)) return true;
+      if (!member.isStopped) return false;
+    } while (this.#parts.clock.monotonicMs() < giveUpAtMs);
+    return false;
+  }
+
+  /** Enters the run phase: what we stopped continues, children first. */
+  run(): void {
+    const gone: Member[] = [];
+    for (let index = this.#members.length - 1; index >= 0; index--) {
+      const member = this.#members[index]!;
+      if (!member.isStopped) continue;
+      member.isStopped = false;
+      if (sendContinue(member.pid) === 'gone') gone.push(member);
+    }
+    if (gone.length > 0) this.#forget(gone);
+  }
+
+  /**
+   * To be called at the end of a stop phase, before `run`. Names a parent outside the group that stopped itself because
+   * its child was stopped (su, runuser); it and the members run again when this returns one.
+   */
+  checkBystanders(): ProcessEntry | undefined {
+    if (this.#bystanders.length === 0) return undefined;
+    const bystanders = this.#bystanders;
+    this.#bystanders = [];
+    const stopped = bystanders.filter(({ stat }) => isStopped(stat.read()?.state ?? ''));
+    if (stopped.length > 0) {
+      this.run();
+      for (const { entry } of stopped) sendContinue(entry.pid);
+    }
+    for (const { stat } of bystanders) stat.close();
+    this.#parts.journal.left(bystanders.map(({ entry }) => entry));
+    return stopped[0]?.entry;
+  }
+
+  /**
+   * Looks at every member, in the run phase: the dead leave, those stopped by others are noted, and tables are brought
+   * up to date. Returns what lives. One read of 4 µs per member, over a kept descriptor.
+   */
+  inspect(): ProcessEntry[] {
+    const gone: Member[] = [];
+    const alive: ProcessEntry[] = [];
+    for (const member of this.#members) {
+      const now = member.stat.read();
+      if (!now || isDead(now.state)) {
+        gone.push(member);
+        continue;
+      }
+      const { ppid, pgrp, session, tty, ownTicks, reapedTicks } = now;
+      Object.assign(member.entry, { ppid, pgrp, session, tty, ownTicks, reapedTicks });
+      alive.push(member.entry);
+      if (!member.isStopped && isStopped(now.state) && !member.isForeign) {
+        member.isForeign = true;
+        this.#parts.journal.left([member]);
+      }
+    }
+    if (gone.length > 0) this.#forget(gone);
+    return alive;
+  }
+
+  /** Everything runs and the group is empty. */
+  release(): void {
+    this.run();
+    for (const { stat, entry } of this.#bystanders) {
+      if (isStopped(stat.read()?.state ?? '')) sendContinue(entry.pid);
+      stat.close();
+    }
+    this.#parts.journal.left(this.#bystanders.map(({ entry }) => entry));
+    this.#bystanders = [];
+    this.#drop(this.#members);
+    this.#members = [];
+  }
+
+  #drop(members: readonly Member[]): void {
+    for (const member of members) {
+      if (member.isStopped) sendContinue(member.pid);
+      member.isStopped = false;
+      member.stat.close();
+    }
+    this.#parts.journal.left(members);
+  }
+
+  #forget(gone: readonly Member[]): void {
+    const dead = new Set(gone);
+    for (const member of gone) {
+      member.stat.close();
+      this.#parts.table.forget(member.entry);
+    }
+    this.#parts.journal.left(gone);
+    this.#arrange(this.#members.filter((member) => !dead.has(member)));
+  }
+}
+
+/**
+ * Whether a parent waits for its child in a way that shows it stops: a shell with job control gives each job a process
+ * group of its own; su, runuser and sudo run their child as another user.
+ */
+function wouldNotice(parent: ProcessEntry, child: ProcessEntry): boolean {
+  return (parent.session === child.session && parent.pgrp !== child.pgrp) || parent.realUid !== child.realUid;
+}
