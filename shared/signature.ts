@@ -80,7 +80,7 @@ export class Verifier {
     return this.#keys.size === 0;
   }
 
-  /** `raw` is the order exactly as it came, unknown fields included: the signature covers them too. */
+  /** `raw` is the order exactly as it came, unknown fields included, once `parseOrder` took it and so bounded it. */
   verify(raw: Record<string, unknown>): Verification {
     if (this.isEmpty) return { trusted: true };
     const { keyId, signature, by } = raw;

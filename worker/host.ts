@@ -4,7 +4,7 @@
  * `hobbler run`. It wires; what each part does is its own affair.
  */
 import { availableParallelism } from 'node:os';
-import { type Clock, readBootId } from '../shared/clock.ts';
+import { type Clock, readBootId, type Timer } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { Cgroups } from './cgroups.ts';
@@ -38,8 +38,13 @@ export class HobblerHost {
   readonly table: ProcessTable;
   readonly paths: StatePaths;
   readonly bootId: string;
+  /** Stands for the local lock, among all who contend for it. */
+  get lockId(): string {
+    return this.#lock.id;
+  }
   readonly #lock: HostLock;
   readonly #journal: Journal;
+  readonly #journalTimer: Timer;
   #isStopped = false;
 
   /** Takes the host's lock and releases what a predecessor left. Throws host-locked or invalid-config. */
@@ -79,8 +84,8 @@ export class HobblerHost {
       events,
     );
     this.engine.closeGate('guard', 'no guard yet');
-    clock.every(JOURNAL_RETRY_MS, () => {
-      if (!this.#isStopped && this.engine.closedGate?.gate === 'journal') this.engine.openGate('journal');
+    this.#journalTimer = clock.every(JOURNAL_RETRY_MS, () => {
+      if (this.engine.closedGate?.gate === 'journal') this.engine.openGate('journal');
     });
     this.#protect();
   }
@@ -106,6 +111,7 @@ export class HobblerHost {
   stop(log: Logger): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.#journalTimer.cancel();
     try {
       this.engine.closeGate('stopping', 'hobbler stops');
       this.engine.releaseAll();

@@ -3,7 +3,7 @@
  * (/run): the files must outlive the worker, not the machine. Owns its place, its permissions and its file names.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../shared/environment.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
@@ -71,6 +71,8 @@ export function prepareStateDir(dir: string): StatePaths {
 }
 
 export interface HostLock {
+  /** Device and inode of the lock: the same for all who contend for it, in whatever container. */
+  readonly id: string;
   release(): void;
 }
 
@@ -93,7 +95,8 @@ export function takeLock(paths: StatePaths): HostLock {
     });
   }
   writeFileSync(paths.lock, `pid ${process.pid}\n`);
-  return { release: () => closeSync(descriptor) };
+  const { dev, ino } = fstatSync(descriptor);
+  return { id: `${dev}:${ino}`, release: () => closeSync(descriptor) };
 }
 
 function readOwner(path: string): string {

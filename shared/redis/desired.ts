@@ -58,15 +58,20 @@ export async function putDesired(redis: Redis, order: Order, raw: Record<string,
   }
 }
 
+/** The order or tombstone that stands for a target on a host or the fleet; null when none does, or none that can be read. */
+export async function readStanding(redis: Redis, host: string, target: string): Promise<Order | null> {
+  const text = await redis.hget(host === FLEET ? fleetKeys.desired : hostKeys.desired(host), target);
+  if (text === null) return null;
+  try {
+    return parseOrderText(text);
+  } catch {
+    return null;
+  }
+}
+
 /** The version that stands for a target on a host or the fleet; 0 when there is none, or none that can be read. */
 export async function readVersion(redis: Redis, host: string, target: string): Promise<number> {
-  const text = await redis.hget(host === FLEET ? fleetKeys.desired : hostKeys.desired(host), target);
-  if (text === null) return 0;
-  try {
-    return parseOrderText(text).version;
-  } catch {
-    return 0;
-  }
+  return (await readStanding(redis, host, target))?.version ?? 0;
 }
 
 /** Everything that this host is asked to do, tombstones included; not the fleet's. */

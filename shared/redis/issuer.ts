@@ -10,7 +10,7 @@ import { addOrderJob, openQueue, type Queue } from '../queue.ts';
 import { liveness, statusSchema } from '../report.ts';
 import { type Signer, signOrder } from '../signature.ts';
 import { type Redis, redisNowMs } from './connection.ts';
-import { putDesired, readVersion } from './desired.ts';
+import { putDesired, readStanding } from './desired.ts';
 
 export interface OrderRequest {
   action: 'tarpit' | 'untarpit';
@@ -33,10 +33,25 @@ export interface IssuedOrder {
   jobs: Record<string, string>;
 }
 
+/** What came of an offer: given, or it gave way to the order that stands there. */
+export type OfferResult = ({ status: 'given' } & IssuedOrder) | { status: 'gave-way'; to: Order };
+
+/** Whether an order may overtake the one that stands there (null: none), at that time on Redis's clock, milliseconds. */
+export type MayOvertake = (standing: Order | null, redisNowMs: number) => boolean;
+
 /** Tries against other writers of the same target before giving up. */
 const MAX_TRIES = 10;
 /** Entries that the audit streams keep, about. */
 const AUDIT_LENGTH = 10_000;
+
+type Written = { order: Order } | { gaveWayTo: Order };
+
+const always: MayOvertake = () => true;
+
+function mustBeOrder(written: Written): Order {
+  if ('order' in written) return written.order;
+  throw new HobblerError('internal', 'gave way though it may overtake everything');
+}
 
 export class OrderIssuer {
   readonly #redis: Redis;
@@ -52,7 +67,26 @@ export class OrderIssuer {
 
   /** Writes the order and wakes the hosts it is for. Throws invalid-input or bound-exceeded. */
   async issue(request: OrderRequest): Promise<IssuedOrder> {
-    const order = await this.#write(request);
+    return this.#announce(mustBeOrder(await this.#write(request, always)));
+  }
+
+  /** Writes the order without waking anybody: workers find it when they reconcile. For renewing a lease. */
+  async renew(request: OrderRequest): Promise<Order> {
+    return mustBeOrder(await this.#write(request, always));
+  }
+
+  /**
+   * Like `issue` (or `renew`, where `wake` is false), but gives way to what stands there when `mayOvertake` says no.
+   * Another order that lands between that look and the write has the higher version, so it is looked at too.
+   */
+  async offer(request: OrderRequest, wake: boolean, mayOvertake: MayOvertake): Promise<OfferResult> {
+    const written = await this.#write(request, mayOvertake);
+    if ('gaveWayTo' in written) return { status: 'gave-way', to: written.gaveWayTo };
+    const issued = wake ? await this.#announce(written.order) : { order: written.order, jobs: {} };
+    return { status: 'given', ...issued };
+  }
+
+  async #announce(order: Order): Promise<IssuedOrder> {
     const jobs = await this.#wake(order);
     await this.#audit(order);
     this.#log.info(
@@ -69,22 +103,18 @@ export class OrderIssuer {
     return { order, jobs };
   }
 
-  /** Writes the order without waking anybody: workers find it when they reconcile. For renewing a lease. */
-  async renew(request: OrderRequest): Promise<Order> {
-    return this.#write(request);
-  }
-
-  async #write(request: OrderRequest): Promise<Order> {
+  async #write(request: OrderRequest, mayOvertake: MayOvertake): Promise<Written> {
     let overtakenBy = 0;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-      const [current, nowMs] = await Promise.all([this.#currentVersion(request), redisNowMs(this.#redis)]);
-      const version = Math.max(current + 1, overtakenBy + 1, nowMs);
+      const [standing, nowMs] = await Promise.all([this.#standing(request), redisNowMs(this.#redis)]);
+      if (!mayOvertake(standing, nowMs)) return { gaveWayTo: standing! };
+      const version = Math.max((standing?.version ?? 0) + 1, overtakenBy + 1, nowMs);
       const order = this.#complete(request, version, nowMs);
       const result = await putDesired(this.#redis, order);
       switch (result.status) {
         case 'written':
         case 'same':
-          return order;
+          return { order };
         case 'stale':
           overtakenBy = result.currentVersion;
           break;
@@ -102,13 +132,13 @@ export class OrderIssuer {
     });
   }
 
-  /** The larger of the host's and the fleet's version, so that an order for one overtakes the other's. */
-  async #currentVersion({ host, target }: OrderRequest): Promise<number> {
+  /** Of the host's and the fleet's record the newer one, so that an order for one overtakes the other's. */
+  async #standing({ host, target }: OrderRequest): Promise<Order | null> {
     const [own, fleet] = await Promise.all([
-      readVersion(this.#redis, host, target),
-      host === FLEET ? 0 : readVersion(this.#redis, FLEET, target),
+      readStanding(this.#redis, host, target),
+      host === FLEET ? null : readStanding(this.#redis, FLEET, target),
     ]);
-    return Math.max(own, fleet);
+    return (own?.version ?? 0) >= (fleet?.version ?? 0) ? own : fleet;
   }
 
   #complete(request: OrderRequest, version: number, nowMs: number): Order {

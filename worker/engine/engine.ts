@@ -299,6 +299,11 @@ export class Engine {
     for (const [loop, entries] of byLoop) loop.addBorn(entries);
   }
 
+  /** Makes sure that the table is no older than `maxAgeMs`, without holding up the phases. */
+  async survey(maxAgeMs: number): Promise<void> {
+    if (this.#parts.clock.monotonicMs() - this.#sweptAtMs > maxAgeMs) await this.#sweep();
+  }
+
   #scheduleSweep(delayMs = SWEEP_EVERY_MS): void {
     if (this.#sweepTimer || this.#loops.size === 0) return;
     this.#sweepTimer = this.#parts.clock.after(delayMs, () => {

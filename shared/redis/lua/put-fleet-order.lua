@@ -13,11 +13,11 @@ else
   if size >= tonumber(ARGV[4]) then return { 'full', tostring(size) } end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
--- Revisions grow with the clock and not by one, so that after a flush they go on above what workers know; counted from
--- one again, they would soon reach a worker's number and hide from it what had changed.
+-- Revisions are microseconds of the clock and not a count, so that after a flush they go on above what workers know;
+-- counted from one again, they would soon reach a worker's number and hide from it what had changed.
 local now = redis.call('TIME')
 local last = tonumber(redis.call('GET', KEYS[3]) or '0') or 0
-local revision = string.format('%.0f', math.max(last + 1, now[1] * 1000 + math.floor(now[2] / 1000)))
+local revision = string.format('%.0f', math.max(last + 1, now[1] * 1000000 + now[2]))
 redis.call('SET', KEYS[3], revision)
 redis.call('ZADD', KEYS[2], revision, ARGV[1])
 return { 'written' }

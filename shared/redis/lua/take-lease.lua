@@ -1,6 +1,6 @@
 -- Takes or renews the right to be the one worker of a host.
 -- KEYS[1] lease   KEYS[2] integer, last epoch given out
--- ARGV[1] who asks (unique per run)   ARGV[2] TTL in ms   ARGV[3] the epoch held, or 0 to take it anew
+-- ARGV[1] who asks: MACHINE#RUN, where MACHINE stands for the local lock that the asker holds   ARGV[2] TTL in ms   ARGV[3] the epoch held, or 0 to take it anew
 -- Returns {'held', epoch} or {'other', epoch, milliseconds left}.
 local current = redis.call('GET', KEYS[1])
 if current then
@@ -9,7 +9,11 @@ if current then
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
     return { 'held', epoch }
   end
-  return { 'other', epoch or '0', tostring(redis.call('PTTL', KEYS[1])) }
+  -- The owner held the same local lock as we hold now, so it is dead: a restart need not wait for its lease to end.
+  local machine = string.match(ARGV[1], '^(.+)#')
+  if not (machine and owner and machine == string.match(owner, '^(.+)#')) then
+    return { 'other', epoch or '0', tostring(redis.call('PTTL', KEYS[1])) }
+  end
 end
 -- The lease ran out. Its owner may have it back under the same epoch only if nobody held it in between.
 local last = redis.call('GET', KEYS[2]) or '0'

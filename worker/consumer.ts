@@ -1,0 +1,118 @@
+/**
+ * Takes orders from this host's queue, in milliseconds each: check, compare-and-set into the desired state, apply. The
+ * job's return value says what came of it. Poison fails at once and visibly and holds up nobody.
+ */
+import { messageOf, quote } from '../shared/errors.ts';
+import { hostKeys } from '../shared/keys.ts';
+import type { Logger } from '../shared/log.ts';
+import { FLEET, type Order, type OrderResult, parseOrder } from '../shared/order.ts';
+import { type Consumer, failForGood, type Job, openConsumer } from '../shared/queue.ts';
+import type { Redis, RedisSettings } from '../shared/redis/connection.ts';
+import { putDesired } from '../shared/redis/desired.ts';
+import { type OrderBook, requireSameAction } from './order-book.ts';
+import type { Reconciler } from './reconciler.ts';
+
+/** Jobs worked on at once: each waits for Redis most of its time. */
+const CONCURRENCY = 16;
+/** Entries that this host's audit stream keeps, about. */
+const AUDIT_LENGTH = 10_000;
+
+export interface ConsumerParts {
+  host: string;
+  redis: Redis;
+  settings: RedisSettings;
+  book: OrderBook;
+  reconciler: Reconciler;
+  log: Logger;
+}
+
+/** A consumer of this host's orders; not started. */
+export function createConsumer(parts: ConsumerParts): Consumer {
+  let lastMessage = '';
+  return openConsumer({
+    host: parts.host,
+    settings: parts.settings,
+    concurrency: CONCURRENCY,
+    onJob: (job) => takeJob(parts, job),
+    onError: (error) => {
+      if (error.message !== lastMessage) parts.log.warn(`orders queue: ${error.message}`);
+      lastMessage = error.message;
+    },
+  });
+}
+
+async function takeJob(parts: ConsumerParts, job: Job): Promise<OrderResult> {
+  let order: Order;
+  try {
+    order = parseOrder(job.data, 'job.data');
+    requireSameAction(job.name, order);
+  } catch (error) {
+    parts.log.warn({ job: job.id }, `order refused: ${messageOf(error)}`);
+    failForGood(`invalid: ${messageOf(error)}`);
+  }
+  const raw = job.data as Record<string, unknown>;
+  const refusal = parts.book.check(order, raw);
+  if (refusal && 'why' in refusal) {
+    parts.log.warn({ job: job.id, target: order.target }, `order ${refusal.status}: ${refusal.why}`);
+    failForGood(`${refusal.status}: ${refusal.why}`);
+  }
+  const result = order.host === FLEET ? await applyFleetOrder(parts, order) : await applyOwnOrder(parts, order, raw);
+  audit(parts, order, result);
+  return result;
+}
+
+async function applyOwnOrder(
+  { redis, book }: ConsumerParts,
+  order: Order,
+  raw: Record<string, unknown>,
+): Promise<OrderResult> {
+  const put = await putDesired(redis, order, raw);
+  switch (put.status) {
+    case 'stale':
+      return { status: 'stale', currentVersion: put.currentVersion };
+    case 'full':
+      return { status: 'refused', why: `${put.size} orders stand for this host already` };
+    case 'written':
+    case 'same':
+      return book.apply(order);
+  }
+}
+
+/** A fleet order is carried out from the fleet's record, where every other host finds it too. */
+async function applyFleetOrder({ book, reconciler }: ConsumerParts, order: Order): Promise<OrderResult> {
+  await reconciler.takeFleet();
+  const entry = book.entries.get(order.target);
+  if (!entry || entry.order.version < order.version) {
+    return {
+      status: 'refused',
+      why: `no such order in the fleet's record: write it to hobbler:fleet first (version ${quote(order.version)})`,
+    };
+  }
+  return book.apply(order);
+}
+
+/** Fire and forget: a full audit stream or a Redis that goes away must not fail an order that was carried out. */
+function audit({ redis, host, log }: ConsumerParts, order: Order, result: OrderResult): void {
+  const { action, target, version, reason, by } = order;
+  redis
+    .xadd(
+      hostKeys.audit(host),
+      'MAXLEN',
+      '~',
+      AUDIT_LENGTH,
+      '*',
+      'action',
+      action,
+      'target',
+      target,
+      'version',
+      version,
+      'reason',
+      reason,
+      'by',
+      by,
+      'result',
+      JSON.stringify(result),
+    )
+    .catch((error) => log.debug(`audit: ${messageOf(error)}`));
+}

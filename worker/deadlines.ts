@@ -1,0 +1,83 @@
+/**
+ * Deadlines on the boot clock, kept across restarts (invariant 2). What counts is the time an order had left when it
+ * was first seen on this host; a restart, or a Redis whose clock jumps, must not lengthen it.
+ */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import { MAX_LEASE_MS } from '../shared/order.ts';
+
+const fileSchema = z.object({
+  bootId: z.string(),
+  deadlines: z.record(z.string(), z.object({ version: z.number(), deadlineBootMs: z.number() })),
+});
+
+interface Deadline {
+  version: number;
+  deadlineBootMs: number;
+}
+
+export class Deadlines {
+  readonly #path: string;
+  readonly #bootId: string;
+  readonly #log: Logger;
+  readonly #known: Map<string, Deadline>;
+  #isDirty = false;
+
+  constructor(path: string, bootId: string, log: Logger) {
+    this.#path = path;
+    this.#bootId = bootId;
+    this.#log = log;
+    this.#known = new Map(Object.entries(this.#load()));
+  }
+
+  #load(): Record<string, Deadline> {
+    let text: string;
+    try {
+      text = readFileSync(this.#path, 'utf8');
+    } catch {
+      return {}; // the first start on this boot
+    }
+    try {
+      const file = fileSchema.parse(JSON.parse(text));
+      return file.bootId === this.#bootId ? file.deadlines : {};
+    } catch (error) {
+      // Orders are in Redis with their own expiry; only the memory of when they were first seen is lost.
+      this.#log.warn({ path: this.#path }, `deadlines of an earlier run cannot be read: ${messageOf(error)}`);
+      return {};
+    }
+  }
+
+  /** When this version of the target's order ends, in milliseconds since boot: `leftMs` from now, or sooner if known. */
+  deadlineOf(target: string, version: number, leftMs: number, nowBootMs: number): number {
+    const fresh = nowBootMs + Math.min(leftMs, MAX_LEASE_MS);
+    const known = this.#known.get(target);
+    const deadlineBootMs = known?.version === version ? Math.min(known.deadlineBootMs, fresh) : fresh;
+    if (known?.version !== version || known.deadlineBootMs !== deadlineBootMs) {
+      this.#known.set(target, { version, deadlineBootMs });
+      this.#isDirty = true;
+    }
+    return deadlineBootMs;
+  }
+
+  forget(target: string): void {
+    this.#isDirty = this.#known.delete(target) || this.#isDirty;
+  }
+
+  /** Writes what changed, in one step. A failure is said and costs only the memory. */
+  save(): void {
+    if (!this.#isDirty) return;
+    try {
+      writeFileSync(
+        `${this.#path}.new`,
+        JSON.stringify({ bootId: this.#bootId, deadlines: Object.fromEntries(this.#known) }),
+        { mode: 0o600 },
+      );
+      renameSync(`${this.#path}.new`, this.#path);
+      this.#isDirty = false;
+    } catch (error) {
+      this.#log.warn({ path: this.#path }, `deadlines cannot be written: ${messageOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Reconcile: make observed equal desired, from whatever state things are in. Reads the host's and the fleet's orders
+ * and gives each target's newest to the order book. At start, after a reconnect, and every 10 s; jobs only make it
+ * sooner (invariant 3). A record that cannot be read or trusted is said once and hides nothing else.
+ */
+import type { Logger } from '../shared/log.ts';
+import { FLEET, type Order } from '../shared/order.ts';
+import type { Redis } from '../shared/redis/connection.ts';
+import { type DesiredState, forgetEnded, readDesired, readFleetChanges } from '../shared/redis/desired.ts';
+import type { OrderBook } from './order-book.ts';
+
+export const RECONCILE_EVERY_MS = 10_000;
+
+export class Reconciler {
+  readonly #redis: Redis;
+  readonly #host: string;
+  readonly #book: OrderBook;
+  readonly #nowMs: () => number;
+  readonly #log: Logger;
+  #revision = 0;
+  #running: Promise<void> | undefined;
+  /** What has been complained of, so that a broken record fills no log. */
+  readonly #complaints = new Map<string, string>();
+
+  constructor(redis: Redis, host: string, book: OrderBook, nowMs: () => number, log: Logger) {
+    this.#redis = redis;
+    this.#host = host;
+    this.#book = book;
+    this.#nowMs = nowMs;
+    this.#log = log;
+  }
+
+  /** One whole reconcile; calls during one share it. Rejects when Redis is away. */
+  async run(): Promise<void> {
+    this.#running ??= this.#runOnce().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #runOnce(): Promise<void> {
+    const own = await readDesired(this.#redis, this.#host);
+    await this.#take(own);
+    await this.takeFleet();
+    await forgetEnded(this.#redis, this.#host, own, this.#nowMs());
+  }
+
+  /** The fleet's orders that changed since the last time. */
+  async takeFleet(): Promise<void> {
+    const changes = await readFleetChanges(this.#redis, this.#revision);
+    await this.#take(changes);
+    this.#revision = changes.revision;
+  }
+
+  async #take(state: DesiredState): Promise<void> {
+    for (const { target, why } of state.broken)
+      this.#complain(target, `a record of the desired state cannot be read: ${why}`);
+    for (const { order, raw } of state.records.values()) {
+      if (this.#stands(order)) continue;
+      const refusal = this.#book.check(order, raw);
+      if (refusal && 'why' in refusal)
+        this.#complain(order.target, `an order in the desired state is ${refusal.status}: ${refusal.why}`);
+      else await this.#book.apply(order);
+    }
+  }
+
+  /** An order that is carried out already needs no second look (and no second check of its signature). */
+  #stands(order: Order): boolean {
+    const entry = this.#book.entries.get(order.target);
+    if (!entry || entry.order.version < order.version) return false;
+    if (entry.order.version > order.version) return true;
+    return entry.result.status === 'applied' || entry.result.status === 'expired';
+  }
+
+  #complain(target: string, what: string): void {
+    if (this.#complaints.get(target) === what) return;
+    if (this.#complaints.size > 1_000) this.#complaints.clear();
+    this.#complaints.set(target, what);
+    this.#log.warn({ target, host: this.#host, fleet: FLEET }, what);
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * The worker as a service: takes the host's lock and lease, then wires orders to the engine and the engine's state to
+ * Redis. It only wires and times; each part says for itself what it owns.
+ *
+ *   start: Redis fit? → lock, release of leftovers, guard → lease → reconcile → consume → beats
+ *   stop:  everything runs → guard told → lease given back, connections closed, all within 2 s, with Redis or without
+ */
+import { availableParallelism, hostname } from 'node:os';
+import { type Clock, sleep, type Timer, within } from '../shared/clock.ts';
+import { HobblerError, messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Consumer } from '../shared/queue.ts';
+import {
+  connectRedis,
+  isLoopback,
+  type Redis,
+  type RedisSettings,
+  requireFitRedis,
+} from '../shared/redis/connection.ts';
+import { BEAT_EVERY_MS } from '../shared/report.ts';
+import type { Service } from '../shared/service.ts';
+import { Verifier } from '../shared/signature.ts';
+import type { WorkerConfig } from './config.ts';
+import { createConsumer } from './consumer.ts';
+import { Deadlines } from './deadlines.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { Holds } from './holds.ts';
+import { HobblerHost } from './host.ts';
+import { Lease } from './lease.ts';
+import { Meter } from './meter.ts';
+import { OrderBook } from './order-book.ts';
+import { RECONCILE_EVERY_MS, Reconciler } from './reconciler.ts';
+import { RedisTime } from './redis-time.ts';
+import { Reporter } from './reporter.ts';
+import { requireGids, requireUids, Users } from './users.ts';
+
+export interface WorkerOptions {
+  config: WorkerConfig;
+  redis: RedisSettings;
+  stateDir: string;
+  clock: Clock;
+  log: Logger;
+}
+
+/** How often expiry is looked at. */
+const EXPIRE_EVERY_MS = 250;
+const RETRY_MS = 1_000;
+/** How long Redis may take when it is asked after a gap; past it the worker goes on under its local lock. */
+const GAP_REDIS_LIMIT_MS = 1_000;
+/** Each beat is put off by up to this part of the interval, so that 1,000 hosts do not beat together. */
+const BEAT_JITTER = 0.2;
+const CLOSE_LIMIT_MS = 700;
+
+export function createWorkerService(options: WorkerOptions): Service & { readonly host: string } {
+  return new WorkerService(options);
+}
+
+class WorkerService implements Service {
+  readonly name = 'worker';
+  readonly host: string;
+  readonly #options: WorkerOptions;
+  readonly #timers: Timer[] = [];
+  #redis: Redis | undefined;
+  #machine: HobblerHost | undefined;
+  #parts: Parts | undefined;
+  #consumer: Consumer | undefined;
+  #isStopped = false;
+  #holdsLease = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.host = options.config.host ?? hostname().toLowerCase();
+  }
+
+  async start(): Promise<void> {
+    const { config, redis: settings, stateDir, clock, log } = this.#options;
+    const verifier = new Verifier(config.keys);
+    if (verifier.isEmpty && !config.allowUnsigned && !isLoopback(settings.url)) {
+      throw new HobblerError(
+        'invalid-config',
+        'no keys, and this Redis can be reached by other machines: anybody who reaches it could give orders',
+        {
+          where: 'worker.keys',
+          hint: 'make keys with `hobbler keys` and list the public one, or set worker.allowUnsigned: true',
+        },
+      );
+    }
+    const [exemptUids, exemptGids] = await Promise.all([
+      requireUids(config.exempt.users),
+      requireGids(config.exempt.groups),
+    ]);
+    const redis = connectRedis(settings, log);
+    this.#redis = redis;
+    const machine = new HobblerHost({
+      stateDir,
+      guard: config.guard,
+      rules: { minUid: config.minUid, exemptUids, exemptGids, exemptCgroups: config.exempt.cgroups, onlyUid: null },
+      bounds: config.bounds,
+      clock,
+      log,
+      events: {
+        onChange: () => this.#parts?.reporter.changed(),
+        onEnd: (loop, why) => {
+          this.#parts?.book.ended(loop.key, `its last process has ended (${why})`);
+          this.#parts?.reporter.changed();
+        },
+        onGap: () => this.#lookAnew(),
+      },
+    });
+    this.#machine = machine;
+    process.once('exit', this.#onExit);
+    this.#parts = this.#wire(redis, machine, verifier);
+    await machine.start();
+    await this.#waitForRedis();
+    await this.#waitForLease();
+    if (this.#isStopped) return;
+    await this.#begin();
+    log.info({ host: this.host, stateDir, guard: machine.guard.pid, epoch: this.#parts.lease.epoch }, 'worker ready');
+  }
+
+  #wire(redis: Redis, machine: HobblerHost, verifier: Verifier): Parts {
+    const { config, clock, log } = this.#options;
+    const { engine, guard, table, paths, bootId } = machine;
+    const host = this.host;
+    const time = new RedisTime(clock);
+    const redisNowMs = () => time.nowMs();
+    const cores = availableParallelism();
+    const lease = new Lease(redis, host, `${bootId}:${machine.lockId}`);
+    const deadlines = new Deadlines(paths.orders, bootId, log);
+    const book = new OrderBook({
+      host,
+      engine,
+      users: new Users(clock),
+      verifier,
+      deadlines,
+      clock,
+      redisNowMs,
+      onChange: () => reporter.changed(),
+      log,
+    });
+    const reconciler = new Reconciler(redis, host, book, redisNowMs, log);
+    const reporter = new Reporter({ redis, host, engine, book, clock, redisNowMs, cores, log });
+    const holds = new Holds(redis, host, paths.hold, engine, clock, (hold) => {
+      log.warn({ hold }, hold ? 'held: everything runs' : 'hold lifted');
+      reporter.changed();
+      this.#beat();
+    });
+    const heartbeat = new Heartbeat({
+      redis,
+      host,
+      bootId,
+      engine,
+      guard,
+      time,
+      hold: () => holds.inForce,
+      epoch: () => lease.epoch,
+      cores,
+      clock,
+    });
+    const meter = new Meter({
+      redis,
+      host,
+      epoch: () => `${bootId}/${lease.epoch}`,
+      table,
+      engine,
+      minUid: config.minUid,
+      everyMs: config.meter.every,
+      redisNowMs,
+      clock,
+      log,
+    });
+    return { time, lease, book, reconciler, reporter, holds, heartbeat, meter };
+  }
+
+  async #waitForRedis(): Promise<void> {
+    const { redis: settings, clock, log } = this.#options;
+    while (!this.#isStopped) {
+      try {
+        await requireFitRedis(this.#redis!, settings.url);
+        await this.#parts!.time.refresh(this.#redis!);
+        return;
+      } catch (error) {
+        if (!(error instanceof HobblerError && error.code === 'redis-unavailable')) throw error;
+        log.warn(error.message);
+        await sleep(clock, RETRY_MS);
+      }
+    }
+  }
+
+  async #waitForLease(): Promise<void> {
+    const { config, clock, log } = this.#options;
+    let saidSo = false;
+    while (!this.#isStopped) {
+      const lease = await this.#parts!.lease.take();
+      if (lease.status === 'held') {
+        this.#holdsLease = true;
+        return;
+      }
+      const what = `another worker holds the lease of host ${this.host} (epoch ${lease.epoch}, free in ${lease.freeInMs} ms unless renewed)`;
+      if (config.whenLeased === 'refuse')
+        throw new HobblerError('host-locked', what, { hint: 'stop it first, or give this host another name' });
+      if (!saidSo) log.warn(`${what}; waiting`);
+      saidSo = true;
+      await sleep(clock, RETRY_MS);
+    }
+  }
+
+  /** From here on orders are carried out. */
+  async #begin(): Promise<void> {
+    const { clock, config, log } = this.#options;
+    const { reconciler, reporter, holds, meter, book } = this.#parts!;
+    await holds.look();
+    await reconciler.run();
+    await this.#beat();
+    reporter.start();
+    holds.start();
+    if (config.meter.enabled) meter.start();
+    this.#consume();
+    this.#timers.push(
+      clock.every(EXPIRE_EVERY_MS, () => {
+        if (book.expire().length > 0) reporter.changed();
+      }),
+      clock.every(RECONCILE_EVERY_MS, () => this.#quietly('reconcile', () => reconciler.run())),
+      clock.every(BEAT_EVERY_MS, async () => {
+        await sleep(clock, Math.random() * BEAT_EVERY_MS * BEAT_JITTER);
+        await this.#beat();
+      }),
+    );
+    this.#redis!.on('ready', () => {
+      reporter.forget();
+      void this.#quietly('reconcile', async () => {
+        await this.#renewLease();
+        await reconciler.run();
+      });
+    });
+    log.debug('begun');
+  }
+
+  #consume(): void {
+    const { redis: settings, log } = this.#options;
+    const { book, reconciler } = this.#parts!;
+    this.#consumer = createConsumer({
+      host: this.host,
+      redis: this.#redis!,
+      settings: { ...settings, name: `${settings.name}-queue` },
+      book,
+      reconciler,
+      log,
+    });
+    this.#consumer.start();
+  }
+
+  async #beat(): Promise<void> {
+    await this.#quietly('beat', async () => {
+      const { time, holds, heartbeat } = this.#parts!;
+      await time.refresh(this.#redis!);
+      await this.#renewLease();
+      await holds.look();
+      if (this.#holdsLease) await heartbeat.beat();
+    });
+  }
+
+  /** Another epoch than ours means that somebody else has been the worker: everything runs, then anew. */
+  async #renewLease(): Promise<void> {
+    const { lease, reconciler } = this.#parts!;
+    const { log } = this.#options;
+    const before = lease.epoch;
+    const result = await lease.take();
+    if (this.#isStopped) return;
+    const engine = this.#machine!.engine;
+    if (result.status === 'other') {
+      if (this.#holdsLease) log.error({ epoch: result.epoch }, 'lost the lease to another worker: everything runs');
+      this.#holdsLease = false;
+      engine.closeGate('lease', 'another worker holds the lease of this host');
+      await this.#consumer?.stop();
+      this.#consumer = undefined;
+      return;
+    }
+    if (this.#holdsLease && result.epoch === before) return;
+    log.warn({ epoch: result.epoch, before }, 'the lease has a new epoch: everything runs, then all is looked at anew');
+    engine.closeGate('lease', 'the lease was lost and taken again');
+    this.#holdsLease = true;
+    await reconciler.run();
+    if (!this.#consumer) this.#consume();
+    engine.openGate('lease');
+  }
+
+  /** After a gap: guard, then lease and hold if Redis answers soon, then expiry (invariant 1). */
+  async #lookAnew(): Promise<void> {
+    const { clock, log } = this.#options;
+    if (!(await this.#machine!.guard.confirm())) throw new HobblerError('internal', 'no guard answers');
+    const asked = await within(
+      clock,
+      GAP_REDIS_LIMIT_MS,
+      (async () => {
+        await this.#parts!.time.refresh(this.#redis!);
+        await this.#renewLease();
+        await this.#parts!.holds.look();
+      })(),
+    ).catch(() => ({ done: false }));
+    if (!asked.done) log.warn('Redis does not answer after the gap: going on under the local lock');
+    this.#parts!.book.expire();
+  }
+
+  async #quietly(what: string, run: () => Promise<unknown>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (!this.#isStopped) this.#options.log.debug(`${what}: ${messageOf(error)}`);
+    }
+  }
+
+  /** The last resort when the process ends by another way than `stop`. */
+  readonly #onExit = () => this.#machine?.stop(this.#options.log);
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    const { clock, log } = this.#options;
+    this.#machine?.stop(log); // first of all, and synchronously
+    process.off('exit', this.#onExit);
+    for (const timer of this.#timers) timer.cancel();
+    const parts = this.#parts;
+    parts?.reporter.stop();
+    parts?.holds.stop();
+    parts?.meter.stop();
+    parts?.heartbeat.stop();
+    const closing = async () => {
+      await this.#consumer?.stop();
+      if (this.#redis?.status === 'ready') await parts?.lease.give();
+    };
+    await within(clock, CLOSE_LIMIT_MS, closing()).catch(() => {});
+    this.#redis?.disconnect();
+  }
+}
+
+interface Parts {
+  time: RedisTime;
+  lease: Lease;
+  book: OrderBook;
+  reconciler: Reconciler;
+  reporter: Reporter;
+  holds: Holds;
+  heartbeat: Heartbeat;
+  meter: Meter;
+}
