@@ -173,8 +173,8 @@ export class Engine {
     if (nowMs - this.#sweptAtMs > SWEEP_EVERY_MS) {
       table.sweep();
       this.#sweptAtMs = clock.monotonicMs();
-    } else if (table.births() === undefined) {
-      this.#sweepDueNow = true;
+    } else {
+      this.#takeBirths();
     }
     this.#loops.set(loop.key, loop);
     findMembers([loop], this.#ownership);

@@ -114,7 +114,8 @@ export class SignalGroup {
     const byPid = new Map(this.#members.map((member) => [member.pid, member]));
     for (const member of this.#members) {
       const parent = byPid.get(member.ppid);
-      member.wary = parent && wouldNotice(parent.entry, member.entry) ? parent : undefined;
+      // A newcomer may be about to get a process group of its own, so it counts as one that would be noticed.
+      member.wary = parent && (member.isFresh || wouldNotice(parent.entry, member.entry)) ? parent : undefined;
     }
   }
 
@@ -122,6 +123,7 @@ export class SignalGroup {
   stop(): StopOutcome {
     const fresh = this.#members.filter((member) => member.isFresh);
     if (fresh.length > 0 && !this.#admit(fresh)) return { status: 'journal-broken' };
+    let settled = 0;
     const gone: Member[] = [];
     const unseen = new Set<Member>();
     let signals = 0;
@@ -136,6 +138,7 @@ export class SignalGroup {
       switch (sendStop(member.pid)) {
         case 'sent':
           member.isStopped = true;
+          if (member.isFresh) settled++;
           member.isFresh = false;
           member.permission = true;
           signals++;
@@ -149,6 +152,7 @@ export class SignalGroup {
       }
     }
     if (gone.length > 0) this.#forget(gone);
+    else if (settled > 0) this.#arrange(this.#members);
     return { status: 'stopped', signals };
   }
 
@@ -240,6 +244,7 @@ export class SignalGroup {
   inspect(): ProcessEntry[] {
     const gone: Member[] = [];
     const alive: ProcessEntry[] = [];
+    let moved = false;
     for (const member of this.#members) {
       const now = member.stat.read();
       if (!now || isDead(now.state)) {
@@ -247,7 +252,9 @@ export class SignalGroup {
         continue;
       }
       const { ppid, pgrp, session, tty, ownTicks, reapedTicks } = now;
-      Object.assign(member.entry, { ppid, pgrp, session, tty, ownTicks, reapedTicks });
+      const { entry } = member;
+      moved ||= entry.ppid !== ppid || entry.pgrp !== pgrp || entry.session !== session;
+      Object.assign(entry, { ppid, pgrp, session, tty, ownTicks, reapedTicks });
       alive.push(member.entry);
       if (!member.isStopped && isStopped(now.state) && !member.isForeign) {
         member.isForeign = true;
@@ -255,6 +262,7 @@ export class SignalGroup {
       }
     }
     if (gone.length > 0) this.#forget(gone);
+    else if (moved) this.#arrange(this.#members);
     return alive;
   }
 

@@ -1,0 +1,58 @@
+/** A hobbler in the test's own process, with a real guard in a directory of its own and real processes to act on. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../shared/clock.ts';
+import { createLogger, silentLogger } from '../../shared/log.ts';
+import { type ProcessId, parseTarget } from '../../shared/target.ts';
+import type { TarpitOutcome } from '../../worker/engine/engine.ts';
+import type { HobbleLoop } from '../../worker/engine/loop.ts';
+import { HobblerHost } from '../../worker/host.ts';
+import type { SafetyRules } from '../../worker/safety.ts';
+
+export interface TestHost {
+  host: HobblerHost;
+  ended: string[];
+  gaps: number[];
+  /** Tarpits a process with its tree at 10/200, or as given. */
+  tarpit(id: ProcessId | string, cycle?: { runMs: number; stopMs: number }): TarpitOutcome;
+  loop(id: ProcessId | string): HobbleLoop | undefined;
+  stop(): void;
+}
+
+const keyOf = (id: ProcessId | string) => (typeof id === 'string' ? id : `pid:${id.pid}@${id.startTicks}`);
+
+export async function startHost(rules: Partial<SafetyRules> = {}): Promise<TestHost> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'hobbler-host-'));
+  const log = process.env.HOBBLER_LOG_LEVEL === undefined ? silentLogger() : createLogger('test');
+  const ended: string[] = [];
+  const gaps: number[] = [];
+  const host = new HobblerHost({
+    stateDir,
+    guard: 'spawn',
+    rules: { minUid: 0, exemptUids: new Set(), exemptGids: new Set(), exemptCgroups: [], onlyUid: null, ...rules },
+    bounds: { loops: 1_000, processesPerTarget: 10_000 },
+    clock: systemClock,
+    log,
+    events: {
+      onChange: () => {},
+      onEnd: (loop) => ended.push(loop.key),
+      onGap: async (gapMs) => {
+        gaps.push(gapMs);
+        if (!(await host.guard.confirm())) throw new Error('no guard');
+      },
+    },
+  });
+  await host.start();
+  return {
+    host,
+    ended,
+    gaps,
+    tarpit: (id, cycle = { runMs: 10, stopMs: 200 }) => host.engine.tarpit(parseTarget(keyOf(id)), cycle, false),
+    loop: (id) => host.engine.loops.get(keyOf(id)),
+    stop: () => {
+      host.stop(log);
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+}
