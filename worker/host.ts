@@ -67,6 +67,7 @@ export class HobblerHost {
         this.#protect();
         this.engine.openGate('guard');
       },
+      onGap: (gapMs) => this.engine.noticeGap(gapMs),
       onDead: (why) => this.engine.closeGate('guard', `no guard: ${why}`),
     });
     this.engine = new Engine(

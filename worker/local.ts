@@ -24,6 +24,8 @@ export interface LocalOptions {
   log: Logger;
   /** Ends the run when it resolves; everything runs again then. */
   until: Promise<unknown>;
+  /** Called once, when every target is in. */
+  onStart?: () => void;
   /** Called once a second. */
   onReport?: (rows: LocalRow[]) => void;
 }
@@ -52,7 +54,7 @@ const REPORT_EVERY_MS = 1_000;
 
 /** Runs until `until`, or until every pid target is gone. Throws denied, not-found or host-locked before it starts. */
 export async function hobbleLocally(options: LocalOptions): Promise<LocalSummary> {
-  const { targets, hobble, every, stateDir, clock, log, until, onReport } = options;
+  const { targets, hobble, every, stateDir, clock, log, until, onStart, onReport } = options;
   const uid = process.getuid?.() ?? 0;
   explainMechanism(hobble.mechanism);
   const ended: LocalRow[] = [];
@@ -92,6 +94,7 @@ export async function hobbleLocally(options: LocalOptions): Promise<LocalSummary
     await host.start();
     const users = new Users(clock);
     for (const target of targets) await put(host, users, target, hobble, every);
+    onStart?.();
     const timer = clock.every(REPORT_EVERY_MS, () =>
       onReport?.([...host.engine.loops.values()].map(rowOf).concat(ended)),
     );

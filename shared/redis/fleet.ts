@@ -1,6 +1,8 @@
 /** What the fleet looks like: hosts, their status, their targets' reports, holds. Read-only but for holds. */
+import type { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import { fleetKeys, hostKeys } from '../keys.ts';
+import { invalid } from '../order.ts';
 import { type Liveness, liveness, type Report, reportSchema, type Status, statusSchema } from '../report.ts';
 import { type Redis, redisNowMs } from './connection.ts';
 
@@ -50,7 +52,7 @@ export async function readHost(redis: Redis, host: string, nowMs: number): Promi
   let broken: string | null = null;
   if (statusText !== null) {
     try {
-      status = statusSchema.parse(JSON.parse(statusText));
+      status = parseRecord(statusSchema, statusText, 'status');
     } catch (error) {
       broken = messageOf(error);
     }
@@ -59,7 +61,7 @@ export async function readHost(redis: Redis, host: string, nowMs: number): Promi
   const brokenReports: HostView['brokenReports'] = [];
   for (const [target, text] of Object.entries(observed)) {
     try {
-      reports.push(reportSchema.parse(JSON.parse(text)));
+      reports.push(parseRecord(reportSchema, text, 'report'));
     } catch (error) {
       brokenReports.push({ target, why: messageOf(error) });
     }
@@ -73,6 +75,14 @@ export async function readHost(redis: Redis, host: string, nowMs: number): Promi
     reports,
     brokenReports,
   };
+}
+
+/** Throws an error that names each path with what was expected and got: people read it in `broken`. */
+function parseRecord<Schema extends z.ZodType>(schema: Schema, text: string, where: string): z.output<Schema> {
+  const raw: unknown = JSON.parse(text);
+  const parsed = schema.safeParse(raw);
+  if (!parsed.success) throw invalid(parsed.error, raw, where);
+  return parsed.data;
 }
 
 /** A hold counts even when its record cannot be read: doubt means release (invariant 1). */

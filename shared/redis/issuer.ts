@@ -40,7 +40,7 @@ export type OfferResult = ({ status: 'given' } & IssuedOrder) | { status: 'gave-
 export type MayOvertake = (standing: Order | null, redisNowMs: number) => boolean;
 
 /** Tries against other writers of the same target before giving up. */
-const MAX_TRIES = 10;
+const MAX_TRIES = 30;
 /** Entries that the audit streams keep, about. */
 const AUDIT_LENGTH = 10_000;
 
@@ -104,9 +104,10 @@ export class OrderIssuer {
   }
 
   async #write(request: OrderRequest, mayOvertake: MayOvertake): Promise<Written> {
+    const look = () => Promise.all([this.#standing(request), redisNowMs(this.#redis)]);
+    let [standing, nowMs] = await look();
     let overtakenBy = 0;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-      const [standing, nowMs] = await Promise.all([this.#standing(request), redisNowMs(this.#redis)]);
       if (!mayOvertake(standing, nowMs)) return { gaveWayTo: standing! };
       const version = Math.max((standing?.version ?? 0) + 1, overtakenBy + 1, nowMs);
       const order = this.#complete(request, version, nowMs);
@@ -117,6 +118,8 @@ export class OrderIssuer {
           return { order };
         case 'stale':
           overtakenBy = result.currentVersion;
+          // Who may overtake anything need not look again, and is then quicker than a newcomer: nobody loses for ever.
+          if (mayOvertake !== always) [standing, nowMs] = await look();
           break;
         case 'full':
           throw new HobblerError('bound-exceeded', 'too many orders stand there', {

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A private Docker engine for tests and CI, from Debian packages alone:  engine.sh start | stop
 #
-#   eval "$(test/docker/engine.sh start)"    exports DOCKER_HOST; a second start finds the first
+#   eval "$(test/docker/engine.sh start)"    DOCKER_HOST and more; a second start finds the first
 #   test/docker/engine.sh stop               ends it; says nothing and exits 0 when there is none
 #
 # Owns: HOBBLER_DOCKER_DIR (default /tmp/hobbler-docker; sockets inside, so keep it short), one
-# bridge interface, the networks of its containers, cgroups below /hobbler-docker. All of it goes
-# at `stop`, images too. Its mounts live in a mount namespace of the engine's own and die with it.
+# bridge interface (so: one engine at a time), its containers' networks, cgroups below
+# /hobbler-docker. All of it goes at `stop`, images too. Its mounts live in a mount namespace of the
+# engine's own and die with it.
 # Must never: touch another engine or its containerd, change iptables or sysctls, signal a process
 # but the pids it wrote down itself.
 #
@@ -32,10 +33,67 @@ alive() {
   echo "$pid"
 }
 
-wait_gone() { # pid, seconds
+wait_gone() { # pid, seconds. Not `wait`: it is no child of ours. A zombie is gone: pid 1 may reap late.
   local tries=$(($2 * 10))
   while [ -d "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
     [ $((tries--)) -gt 0 ] || return 1
+    sleep 0.1
+  done
+}
+
+end() { # pid file
+  local pid
+  pid=$(alive "$1") || return 0
+  kill "$pid"
+  wait_gone "$pid" 20 || { kill -KILL "$pid"; wait_gone "$pid" 5; }
+}
+
+# Fixed paths that dockerd and containerd use whatever their options say: config and key, a system
+# containerd's socket (dockerd would take that one), shim sockets, plugins, BuildKit's runc. In
+# the engine's mount namespace, folders of ours lie over them.
+masked=(/etc/docker /run/docker /run/runc /run/containerd /opt/containerd)
+
+launch() {
+  local path tries=300
+  mkdir -p "$dir"
+  chmod 700 "$dir"
+  # Both daemons take a pid file for a running daemon as long as the pid is anybody's, a zombie's too.
+  for path in "$dir/dockerd.pid" "$dir/exec/containerd/containerd.pid"; do
+    alive "$path" >/dev/null || rm -f "$path"
+  done
+  for path in "${masked[@]}"; do
+    mkdir -p "$dir/mask$path"
+    [ -d "$path" ] || { mkdir "$path"; echo "$path" >>"$dir/made"; }
+  done
+  if [ ! -e "$dir/bridge" ] || [ ! -d "/sys/class/net/$bridge" ]; then
+    ip link add "$bridge" type bridge || {
+      echo "engine.sh: $bridge is there: is an engine up in another HOBBLER_DOCKER_DIR?" >&2
+      return 1
+    }
+    : >"$dir/bridge"
+    ip addr add "$subnet" dev "$bridge"
+    ip link set "$bridge" up
+  fi
+  # shellcheck disable=SC2016 # the inner bash expands them
+  # -n: else mount makes /run/mount. 3>&- and so on: dockerd must not keep a caller's pipe or lock open.
+  setsid unshare --mount --propagation slave bash -c '
+    dir=$1 count=$2
+    shift 2
+    for path in "${@:1:count}"; do mount -n --bind "$dir/mask$path" "$path"; done
+    shift "$count"
+    exec "$@"' bash "$dir" "${#masked[@]}" "${masked[@]}" \
+    dockerd --host "$DOCKER_HOST" --data-root "$dir/data" --exec-root "$dir/exec" \
+    --pidfile "$dir/dockerd.pid" --bridge "$bridge" --default-address-pool "base=$pool,size=24" \
+    --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
+    --cgroup-parent "/$cgroup" --exec-opt native.cgroupdriver=cgroupfs \
+    --storage-driver overlay2 --shutdown-timeout 2 \
+    </dev/null >>"$dir/dockerd.log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
+  local launched=$!
+  until timeout 5 docker version >/dev/null 2>&1; do
+    if [ ! -d "/proc/$launched" ] || [ $((tries--)) = 0 ]; then
+      tail -n 20 "$dir/dockerd.log" >&2
+      return 1
+    fi
     sleep 0.1
   done
 }
@@ -47,61 +105,36 @@ start() {
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
   done
   [ ${#missing[@]} = 0 ] || die "missing: apt-get install -y --no-install-recommends ${missing[*]}"
-  if alive "$dir/dockerd.pid" >/dev/null; then echo "export DOCKER_HOST=$DOCKER_HOST"; return; fi
-  stop # what a killed engine may have left
-
-  mkdir -p "$dir"
-  chmod 700 "$dir"
-  # dockerd would use a system containerd if it saw its socket, and containerd keeps shim sockets
-  # and plugin folders at fixed paths: all are masked by empty ones in the engine's own namespace.
-  local mask=/run/containerd:/opt/containerd:/etc/docker path
-  : >"$dir/made"
-  for path in ${mask//:/ }; do
-    [ -d "$path" ] || { mkdir "$path"; echo "$path" >>"$dir/made"; }
-  done
-  ip link add "$bridge" type bridge
-  ip addr add "$subnet" dev "$bridge"
-  ip link set "$bridge" up
-
-  # dockerd gets a clean set of descriptors: a caller's pipe or lock held by it would never close.
-  setsid unshare --mount --propagation slave bash -c '
-    for path in ${1//:/ }; do mount -t tmpfs hobbler-docker "$path"; done
-    shift
-    exec "$@"' bash "$mask" \
-    dockerd --host "$DOCKER_HOST" --data-root "$dir/data" --exec-root "$dir/exec" \
-    --pidfile "$dir/dockerd.pid" --bridge "$bridge" \
-    --default-address-pool "base=$pool,size=24" --cgroup-parent "/$cgroup" \
-    --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
-    --exec-opt native.cgroupdriver=cgroupfs --storage-driver overlay2 --shutdown-timeout 2 \
-    </dev/null >"$dir/dockerd.log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
-  local launched=$! tries=300
-  until docker version >/dev/null 2>&1; do
-    [ -d "/proc/$launched" ] && [ $((tries--)) -gt 0 ] || {
-      tail -n 20 "$dir/dockerd.log" >&2
-      stop
-      die "dockerd did not come up"
-    }
-    sleep 0.1
-  done
-  echo "export DOCKER_HOST=$DOCKER_HOST"
+  if ! alive "$dir/dockerd.pid" >/dev/null; then
+    stop # what a killed engine left
+    launch || { stop; die "dockerd did not come up"; }
+  fi
+  # In a container or a machine that looks like one, testcontainers would go to the bridge's address;
+  # its reaper is an image that no registry gives us.
+  echo "export DOCKER_HOST=$DOCKER_HOST TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1 TESTCONTAINERS_RYUK_DISABLED=true"
 }
 
 stop() {
   [ -d "$dir" ] || return 0
-  local pid path ids
-  if pid=$(alive "$dir/dockerd.pid"); then
-    ids=$(docker ps -aq) && [ -z "$ids" ] || docker rm -fv $ids >/dev/null
-    docker network prune -f >/dev/null
-    kill "$pid"
-    wait_gone "$pid" 20 || { kill -KILL "$pid"; wait_gone "$pid" 5; }
+  local path ids
+  # An engine that was killed left containers, bridges and shims behind: started once more, it knows
+  # them and can take them down.
+  if [ -d "$dir/data" ] && ! alive "$dir/dockerd.pid" >/dev/null; then launch || true; fi
+  if alive "$dir/dockerd.pid" >/dev/null; then
+    ids=$(timeout 20 docker ps -aq) || true
+    # shellcheck disable=SC2086 # one word for each id
+    [ -z "$ids" ] || timeout 60 docker rm -fv $ids >/dev/null || true
+    timeout 20 docker network prune -f >/dev/null || true
   fi
-  # After a crash of dockerd its containerd and shims may live on.
-  if pid=$(alive "$dir/exec/containerd/containerd.pid"); then kill "$pid"; wait_gone "$pid" 10; fi
-  ip link delete "$bridge" 2>/dev/null || true
-  for path in /sys/fs/cgroup/*/"$cgroup" /sys/fs/cgroup/"$cgroup"; do
-    [ ! -d "$path" ] || find "$path" -depth -type d -exec rmdir {} +
-  done
-  [ ! -f "$dir/made" ] || while read -r path; do rmdir "$path"; done <"$dir/made"
+  end "$dir/dockerd.pid"
+  end "$dir/exec/containerd/containerd.pid"
+  if [ -e "$dir/bridge" ]; then
+    [ ! -d "/sys/class/net/$bridge" ] || ip link delete "$bridge"
+    for path in /sys/fs/cgroup/*/"$cgroup" /sys/fs/cgroup/"$cgroup"; do
+      [ ! -d "$path" ] || find "$path" -depth -type d -exec rmdir {} +
+    done
+  fi
+  if [ -f "$dir/made" ]; then while read -r path; do rmdir "$path"; done <"$dir/made"; fi
   rm -rf --one-file-system "$dir"
 }
 

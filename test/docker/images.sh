@@ -45,7 +45,7 @@ image() { # NAME, then changes as docker import takes them
   shift
   for change in "$@"; do changes+=(--change "$change"); done
   mkdir -p "$root"/{etc,root,proc,sys,dev,run,usr/{bin,sbin,lib,lib64}}
-  mkdir -pm 1777 "$root/tmp"
+  install -dm 1777 "$root/tmp"
   ln -s usr/bin usr/sbin usr/lib usr/lib64 "$root"
   ln -s mawk "$root/usr/bin/awk" # Debian: update-alternatives
   sort -u >"$build/files"
@@ -54,8 +54,8 @@ image() { # NAME, then changes as docker import takes them
     grep -Eo '/[^ ]+\.so[^ :]*' | sort -u | real_folder | while read -r path; do
     echo "$path"
     realpath "$path"
-  done >>"$build/files"
-  sort -u "$build/files" | sed "s|^/||" | tar -cf - --no-recursion -C / -T - | tar -xf - -C "$root"
+  done >"$build/libraries"
+  sort -u "$build/files" "$build/libraries" | sed 's|^/||' | tar -cf - --no-recursion -C / -T - | tar -xf - -C "$root"
   tar -cf - -C "$root" . | docker import "${changes[@]}" - "$name" >/dev/null
   echo "$name"
 }

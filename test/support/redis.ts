@@ -5,6 +5,7 @@
  * Ends what it started by pid, and nothing else.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,6 +42,12 @@ const IMAGE = 'redis:7-bookworm';
 const START_LIMIT_MS = 30_000;
 const SETTINGS = ['--maxmemory-policy', 'noeviction', '--appendonly', 'yes', '--save', ''];
 
+/** Directories of servers that a failed test did not stop; the server itself dies with the test runner. */
+const leftDirs = new Set<string>();
+process.once('exit', () => {
+  for (const dir of leftDirs) rmSync(dir, { recursive: true, force: true });
+});
+
 /** Starts a Redis and waits until it answers PING. */
 export async function startRedis({ args = [] }: TestRedisOptions = {}): Promise<TestRedis> {
   if (process.env.HOBBLER_TEST_REDIS === 'docker' && dockerAnswers()) return startContainer(args);
@@ -54,6 +61,7 @@ export function connectTest(redis: Pick<TestRedis, 'url'>): Redis {
 
 async function startChild(args: readonly string[]): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'hobbler-redis-'));
+  leftDirs.add(dir);
   const socket = join(dir, 'redis.sock');
   const url = `unix://${socket}`;
   const start = async () => {
@@ -93,6 +101,7 @@ async function startChild(args: readonly string[]): Promise<TestRedis> {
     stop: async () => {
       await end('SIGTERM');
       await rm(dir, { recursive: true, force: true });
+      leftDirs.delete(dir);
     },
     kill: () => end('SIGKILL'),
     pause: () => signalAndSee(child, 'SIGSTOP', (state) => state === 'T'),

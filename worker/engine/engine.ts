@@ -83,7 +83,7 @@ export class Engine {
     };
     this.#scheduler = new Scheduler(parts.clock, parts.cores, {
       beforeStops: () => this.#takeBirths(),
-      onGap: (gapMs) => void this.#lookIntoGap(gapMs),
+      onGap: (gapMs) => this.noticeGap(gapMs),
     });
   }
 
@@ -344,6 +344,11 @@ export class Engine {
       this.#remove(loop);
       this.#events.onEnd(loop, 'gone');
     }
+  }
+
+  /** The worker was away: everything runs until lease, hold, expiry and identities have been looked at anew. */
+  noticeGap(gapMs: number): void {
+    if (!this.#gates.has('gap')) void this.#lookIntoGap(gapMs);
   }
 
   async #lookIntoGap(gapMs: number): Promise<void> {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type Clock, sleep, type Timer } from '../../shared/clock.ts';
 import { HobblerError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { GAP_MS } from '../engine/scheduler.ts';
 import type { StatePaths } from '../state-dir.ts';
 
 const SCRIPT = fileURLToPath(new URL('./guard.sh', import.meta.url));
@@ -38,6 +39,8 @@ export interface GuardEvents {
   onAlive(): void;
   /** No guard listens: everything must run until there is one again. */
   onDead(why: string): void;
+  /** The worker itself was away for so long that the guard may have released everything. */
+  onGap(gapMs: number): void;
 }
 
 export class GuardLink {
@@ -53,6 +56,7 @@ export class GuardLink {
   #beat = 0;
   #seenBeat = 0;
   #seenAtMs = 0;
+  #turnedAtMs = 0;
   #alive = false;
   #stopped = false;
   #timer: Timer | undefined;
@@ -87,7 +91,11 @@ export class GuardLink {
         { mode: this.#mode, dir: this.#paths.dir },
         'no guard listens yet: nothing is stopped until one does',
       );
-    this.#timer = this.#clock.every(BEAT_EVERY_MS, () => this.#turn());
+    this.#turnedAtMs = this.#clock.monotonicMs();
+    this.#timer = this.#clock.every(BEAT_EVERY_MS, async () => {
+      await this.#turn();
+      this.#turnedAtMs = this.#clock.monotonicMs(); // waiting for a new guard is no absence
+    });
   }
 
   /** Sends a beat and waits until the guard has written it down. False: it does not answer. */
@@ -119,6 +127,7 @@ export class GuardLink {
 
   async #turn(): Promise<void> {
     if (this.#stopped) return;
+    this.#noticeGap();
     if (this.#fifo === undefined) return this.#connect();
     if (!this.#sendBeat()) return this.#lost('it is gone');
     const seen = this.#readSeen();
@@ -130,6 +139,16 @@ export class GuardLink {
     } else if (this.#alive && nowMs - this.#seenAtMs > DEAF_AFTER_MS) {
       this.#lost(`it has not listened for ${DEAF_AFTER_MS} ms`, { keepFifo: true });
     }
+  }
+
+  /** A silence of our own is no deafness of the guard's: the gap comes first, then the guard gets time to answer. */
+  #noticeGap(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const awayMs = nowMs - this.#turnedAtMs - BEAT_EVERY_MS;
+    this.#turnedAtMs = nowMs;
+    if (awayMs <= GAP_MS) return;
+    this.#seenAtMs = nowMs;
+    this.#events.onGap(awayMs);
   }
 
   async #connect(): Promise<void> {

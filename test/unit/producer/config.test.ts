@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { limitOf, loadProducerConfig, producerSchema } from '../../../producer/config.ts';
+import { parseSection } from '../../../shared/config.ts';
+
+const TOKEN = 'correct-horse-battery-staple';
+const parse = (yaml: string) => parseSection(yaml, 'hobbler.yaml', 'producer', producerSchema);
+const noToken = { producerToken: undefined };
+
+describe('the producer section', () => {
+  it('may be left out: then readings need a limit of their own, and lives of orders are short', () => {
+    expect(parse('')).toMatchObject({
+      lease: 900_000,
+      leaveRatio: 0.9,
+      level: { runMs: 10, stopMs: 200, mechanism: 'auto' },
+      http: { host: '127.0.0.1', port: 8081, open: false, tokens: [] },
+      sources: { http: true, files: [] },
+      exempt: ['root'],
+      dryRun: false,
+    });
+  });
+
+  it('reports every fault with its line, what was expected and what stands there', () => {
+    const yaml = `
+producer:
+  leaveRatio: 1
+  lease: 48h
+  level: { runMs: 10, stopms: 200 }
+  limits: { default: { used: 0, resets: { daily: 25:00 } } }
+  accounts:
+    alice: { targets: [ { target: nobody } ] }
+    bob: { targets: [ { target: "pid:1@2" } ] }
+`;
+    expect(() => parse(yaml)).toThrow(
+      expect.objectContaining({
+        code: 'invalid-config',
+        message: expect.stringMatching(/^hobbler\.yaml:3: producer\.leaveRatio/),
+      }),
+    );
+    for (const fault of [
+      'hobbler.yaml:4: producer.lease: expected 3s to 24h; got "48h"',
+      'producer.level.stopMs',
+      'producer.limits.default.used',
+      "expected { daily: '00:00' } (UTC) or",
+      'producer.accounts.alice.targets.0.target: expected user:NAME',
+      'a pid target needs the host it is on',
+    ]) {
+      expect(() => parse(yaml)).toThrow(fault);
+    }
+  });
+
+  it('wants to know how much an account may use when there is no default', () => {
+    expect(() => parse('producer: { accounts: { alice: { limit: { unit: h } } } }')).toThrow(
+      'there is no limits.default',
+    );
+    const config = parse('producer: { accounts: { alice: { limit: { used: 5 } } } }');
+    expect(limitOf(config, 'alice')).toMatchObject({ used: 5, unit: 's', resource: 'cpu', resets: { kind: 'daily' } });
+    expect(limitOf(config, 'bob')).toBeNull();
+  });
+
+  it('refuses a meter beside a limit that it cannot measure', () => {
+    expect(() => parse('producer: { sources: { meter: {} }, limits: { default: { used: 5, unit: GB } } }')).toThrow(
+      'unit s',
+    );
+  });
+
+  it('never repeats a token that it refuses', () => {
+    expect(() => parse('producer: { http: { tokens: [hunter2] } }')).toThrow('16 to 512 printable');
+    expect(() => parse('producer: { http: { tokens: [hunter2] } }')).not.toThrow('hunter2');
+    expect(() => loadProducerConfig(undefined, { producerToken: 'hunter2' })).not.toThrow('hunter2');
+  });
+});
+
+describe('the door', () => {
+  const dirs: string[] = [];
+  const file = (yaml: string) => {
+    const dir = mkdtempSync(join(tmpdir(), 'hobbler-config-'));
+    dirs.push(dir);
+    writeFileSync(join(dir, 'hobbler.yaml'), yaml);
+    return join(dir, 'hobbler.yaml');
+  };
+  afterEach(() => {
+    for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true });
+  });
+
+  it('has no way in without a token, and says how to make one', () => {
+    expect(() => loadProducerConfig(undefined, noToken)).toThrow(/no token.*HOBBLER_PRODUCER_TOKEN.*openssl/);
+  });
+
+  it('may be open for this machine alone', () => {
+    expect(loadProducerConfig(file('producer: { http: { open: true } }'), noToken).http.open).toBe(true);
+    for (const host of ['0.0.0.0', '::', '192.0.2.1', '127.0.0.1.example.org']) {
+      const path = file(`producer: { http: { open: true, host: "${host}" } }`);
+      expect(() => loadProducerConfig(path, noToken)).toThrow('others can reach that address');
+    }
+  });
+
+  it('takes the token of the environment beside those of the file', () => {
+    const path = file(`producer: { http: { host: "0.0.0.0", tokens: [${TOKEN}-2] } }`);
+    expect(loadProducerConfig(path, { producerToken: TOKEN }).http.tokens).toEqual([`${TOKEN}-2`, TOKEN]);
+  });
+
+  it('needs none when there is no door', () => {
+    expect(loadProducerConfig(file('producer: { sources: { http: false } }'), noToken).sources.http).toBe(false);
+  });
+
+  it.each([
+    ['0.0.0.0:9000', { host: '0.0.0.0', port: 9000 }],
+    ['[::1]:0', { host: '::1', port: 0 }],
+  ])('--listen %s', (listen, expected) => {
+    expect(loadProducerConfig(undefined, { producerToken: TOKEN }, { listen }).http).toMatchObject(expected);
+  });
+
+  it.each(['9000', 'host', 'host:99999', ':80', '::1:80'])('--listen %s is refused', (listen) => {
+    expect(() => loadProducerConfig(undefined, { producerToken: TOKEN }, { listen })).toThrow('HOST:PORT');
+  });
+});

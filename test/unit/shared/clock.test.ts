@@ -1,0 +1,52 @@
+/** The one door to time: its bounds and its readings. */
+import { describe, expect, it } from 'vitest';
+import { sleep, systemClock, within } from '../../../shared/clock.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+describe('within', () => {
+  it('gives the value of what is done in time, and leaves no timer behind', async () => {
+    const clock = new FakeClock();
+    expect(await within(clock, 100, Promise.resolve(7))).toEqual({ done: true, value: 7 });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('says so when the limit passes first, and a later failure hurts nobody', async () => {
+    const clock = new FakeClock();
+    const late = sleep(clock, 500).then(() => Promise.reject(new Error('too late')));
+    const outcome = within(clock, 100, late);
+    await clock.advance(100);
+    expect(await outcome).toEqual({ done: false });
+    await clock.advance(1_000); // an unhandled rejection would fail the run
+  });
+
+  it('fails as the promise fails', async () => {
+    await expect(within(new FakeClock(), 100, Promise.reject(new Error('no')))).rejects.toThrow('no');
+  });
+});
+
+describe('the system clock', () => {
+  it('never overlaps runs of every(), and stops when it is cancelled within one', async () => {
+    let running = 0;
+    let runs = 0;
+    await new Promise<void>((resolve, reject) => {
+      const timer = systemClock.every(1, async () => {
+        if (++running > 1) reject(new Error('overlapped'));
+        await sleep(systemClock, 5);
+        running--;
+        if (++runs === 3) {
+          timer.cancel();
+          resolve();
+        }
+      });
+    });
+    await sleep(systemClock, 20);
+    expect(runs).toBe(3);
+  });
+
+  it('counts boot time as the kernel does, and is ahead of no wall clock', async () => {
+    const { readFileSync } = await import('node:fs');
+    const kernelMs = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 1_000;
+    expect(Math.abs(systemClock.bootMs() - kernelMs)).toBeLessThan(100);
+    expect(Math.abs(systemClock.wallMs() - Date.now())).toBeLessThan(100);
+  });
+});
