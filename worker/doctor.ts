@@ -98,7 +98,11 @@ async function checkPermissions({ proc, clock }: HostCheckParts): Promise<Findin
   if (tried === 'stopped') return { name, status: 'ok', detail: `a process of uid ${OTHER_UID} stopped and continued` };
   if (tried === 'not started') {
     return hasCapability(proc, CAP_KILL)
-      ? { name, status: 'ok', detail: 'CAP_KILL is there; not tried, since nothing can be started as another user here' }
+      ? {
+          name,
+          status: 'ok',
+          detail: 'CAP_KILL is there; not tried, since nothing can be started as another user here',
+        }
       : { name, status: 'fail', detail: 'no CAP_KILL', hint: 'give the worker CAP_KILL (compose: cap_add: [KILL])' };
   }
   return {

@@ -45,9 +45,14 @@ export interface EngineEvents {
   onGap(gapMs: number): Promise<void>;
 }
 
-/** Time between two passes over /proc while something is hobbled; grows so that passes cost at most 2 % of a core. */
-const SWEEP_EVERY_MS = 1_000;
+/**
+ * Time between two passes over /proc while something is hobbled; grows so that passes cost at most 2 % of a core. Births
+ * are seen at every tick and deaths at every inspection, so a pass is for what those miss: changed owners and cgroups.
+ */
+const SWEEP_EVERY_MS = 5_000;
 const MAX_SWEEP_EVERY_MS = 15_000;
+/** The same while births cannot be followed one by one; also how old the table may be when a target is put in. */
+const SWEEP_SOON_MS = 1_000;
 const SWEEP_COST_RATIO = 0.02;
 /** A gap that could not be looked into is tried again after this. */
 const GAP_RETRY_MS = 500;
@@ -62,7 +67,8 @@ export class Engine {
   #owners = new Map<ProcessEntry, HobbleLoop>();
   #uidLoops = new Map<number, HobbleLoop[]>();
   #sweepTimer: Timer | undefined;
-  #sweepDueNow = false;
+  #isSweepSoon = false;
+  #sweepCostMs = 0;
   #isSweeping = false;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #totalStops = 0;
@@ -166,11 +172,13 @@ export class Engine {
         },
         onJournalBroken: () => this.closeGate('journal', 'the journal cannot be written'),
         onFirstStop: (stopped) => this.#events.onChange(stopped.key),
+        // Not at once: this comes from inside a tick, which goes over the loops.
+        onEmpty: () => void this.#parts.clock.after(0, () => this.#endGone()),
       },
     );
     // A pass costs what the host has processes; in a burst of orders the last one serves all, and the next is near.
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#sweptAtMs > SWEEP_EVERY_MS) {
+    if (nowMs - this.#sweptAtMs > SWEEP_SOON_MS) {
       table.sweep();
       this.#sweptAtMs = clock.monotonicMs();
     } else {
@@ -272,7 +280,7 @@ export class Engine {
   #takeBirths(): void {
     const born = this.#parts.table.births();
     if (born === undefined) {
-      this.#sweepDueNow = true;
+      this.#sweepSoon();
       return;
     }
     const byLoop = new Map<HobbleLoop, ProcessEntry[]>();
@@ -304,6 +312,16 @@ export class Engine {
     if (this.#parts.clock.monotonicMs() - this.#sweptAtMs > maxAgeMs) await this.#sweep();
   }
 
+  /** Births were missed: the next pass comes as soon as its cost allows. */
+  #sweepSoon(): void {
+    if (this.#isSweepSoon) return;
+    this.#isSweepSoon = true;
+    this.#sweepTimer?.cancel();
+    this.#sweepTimer = undefined;
+    const sinceMs = this.#parts.clock.monotonicMs() - this.#sweptAtMs;
+    this.#scheduleSweep(Math.max(0, Math.max(SWEEP_SOON_MS, this.#sweepCostMs / SWEEP_COST_RATIO) - sinceMs));
+  }
+
   #scheduleSweep(delayMs = SWEEP_EVERY_MS): void {
     if (this.#sweepTimer || this.#loops.size === 0) return;
     this.#sweepTimer = this.#parts.clock.after(delayMs, () => {
@@ -316,25 +334,28 @@ export class Engine {
   async #sweep(): Promise<void> {
     if (this.#isSweeping) return;
     this.#isSweeping = true;
-    this.#sweepDueNow = false;
+    this.#isSweepSoon = false;
     let costMs = 0;
-    const slices = this.#parts.table.sweepSliced();
-    for (;;) {
+    try {
+      const slices = this.#parts.table.sweepSliced();
+      for (;;) {
+        const startedAtMs = this.#parts.clock.monotonicMs();
+        const isDone = slices.next().done === true;
+        costMs += this.#parts.clock.monotonicMs() - startedAtMs;
+        if (isDone) break;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
       const startedAtMs = this.#parts.clock.monotonicMs();
-      const isDone = slices.next().done === true;
+      this.#sweptAtMs = startedAtMs;
+      findMembers(this.#loops.values(), this.#ownership);
+      this.#assign();
+      this.#endGone();
       costMs += this.#parts.clock.monotonicMs() - startedAtMs;
-      if (isDone) break;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+    } finally {
+      this.#isSweeping = false;
     }
-    const startedAtMs = this.#parts.clock.monotonicMs();
-    this.#sweptAtMs = startedAtMs;
-    findMembers(this.#loops.values(), this.#ownership);
-    this.#assign();
-    this.#endGone();
-    costMs += this.#parts.clock.monotonicMs() - startedAtMs;
-    this.#isSweeping = false;
-    const dueMs = Math.min(MAX_SWEEP_EVERY_MS, Math.max(SWEEP_EVERY_MS, costMs / SWEEP_COST_RATIO));
-    this.#scheduleSweep(this.#sweepDueNow ? Math.min(dueMs, SWEEP_EVERY_MS) : dueMs);
+    this.#sweepCostMs = costMs;
+    this.#scheduleSweep(Math.min(MAX_SWEEP_EVERY_MS, Math.max(SWEEP_EVERY_MS, costMs / SWEEP_COST_RATIO)));
   }
 
   /** A pid target whose last process has ended is over; others stay armed until they expire. */

@@ -34,6 +34,8 @@ export interface LoopEvents {
   /** The journal could not be written, so newcomers were not stopped. */
   onJournalBroken(loop: HobbleLoop): void;
   onFirstStop(loop: HobbleLoop): void;
+  /** Its last process was found to have ended. */
+  onEmpty(loop: HobbleLoop): void;
 }
 
 interface UsagePoint {
@@ -165,6 +167,9 @@ export class HobbleLoop implements Phased {
     this.#cpu.look(alive);
     this.#usage.push({ atMs: nowMs, totalTicks: this.#cpu.totalTicks });
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
-    if (this.state === 'hobbling' && alive.length === 0) this.state = 'armed';
+    if (this.state === 'hobbling' && alive.length === 0) {
+      this.state = 'armed';
+      this.#events.onEmpty(this);
+    }
   }
 }

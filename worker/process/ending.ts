@@ -5,7 +5,7 @@
  */
 import type { Proc } from './proc.ts';
 import { isDead } from './stat.ts';
-import { ProcessTable, type ProcessEntry } from './table.ts';
+import { type ProcessEntry, ProcessTable } from './table.ts';
 import { addDescendants } from './tree.ts';
 
 export interface Identity {

