@@ -1,0 +1,2 @@
+// Node doing nothing: what the runtime itself costs.
+setInterval(() => {}, 1e9);
