@@ -22,7 +22,7 @@ export const hostKeys = {
   lease: (host: string) => `hobbler:{${host}}:lease`,
   /** integer, the last epoch given out on this host; that worker. */
   epoch: (host: string) => `hobbler:{${host}}:epoch`,
-  /** hash, uid → CPU seconds used since boot as the worker's meter counted them; that worker. */
+  /** hash: `boot` (names the count), `at` (Redis's clock, ms), and `user:NAME` or `uid:N` → CPU seconds; that worker. */
   meter: (host: string) => `hobbler:{${host}}:meter`,
   /** capped stream; that worker. */
   audit: (host: string) => `hobbler:{${host}}:audit`,

@@ -20,7 +20,7 @@ const MAX_USERS = 10_000;
 export interface MeterParts {
   redis: Redis;
   host: string;
-  /** Tells one count from the next: it starts anew with each worker. */
+  /** Names this count: it starts anew with each worker. */
   epoch: () => string;
   table: ProcessTable;
   engine: Engine;
@@ -36,6 +36,7 @@ export class Meter {
   readonly #counters = new Map<number, CpuCounter>();
   readonly #names = new Map<number, string>();
   #timer: Timer | undefined;
+  #isBegun = false;
 
   constructor(parts: MeterParts) {
     this.#parts = parts;
@@ -62,7 +63,11 @@ export class Meter {
           2,
         );
       }
-      await redis.hset(hostKeys.meter(host), fields);
+      const pipeline = redis.multi();
+      // Figures of an earlier count must not stand under the name of this one.
+      if (!this.#isBegun) pipeline.del(hostKeys.meter(host));
+      await pipeline.hset(hostKeys.meter(host), fields).exec();
+      this.#isBegun = true;
     } catch (error) {
       log.debug(`meter: ${messageOf(error)}`);
     }

@@ -10,12 +10,12 @@ import type { Logger } from '../../shared/log.ts';
 import { formatTarget, type Target } from '../../shared/target.ts';
 import type { Cgroups } from '../cgroups.ts';
 import type { Journal } from '../journal.ts';
-import { KeptStat, type Proc } from '../process/proc.ts';
+import type { Proc } from '../process/proc.ts';
 import { isDead, TICKS_PER_SECOND } from '../process/stat.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { type SafetyRules, whyExempt } from '../safety.ts';
 import { HobbleLoop, type Scope } from './loop.ts';
-import { assignOwners, findMembers, type OwnershipParts } from './ownership.ts';
+import { Membership } from './membership.ts';
 import { Scheduler } from './scheduler.ts';
 import type { DutyCycle } from './slots.ts';
 
@@ -63,9 +63,8 @@ export class Engine {
   readonly #scheduler: Scheduler<HobbleLoop>;
   readonly #loops = new Map<string, HobbleLoop>();
   readonly #gates = new Map<Gate, string>();
-  readonly #ownership: OwnershipParts;
-  #owners = new Map<ProcessEntry, HobbleLoop>();
-  #uidLoops = new Map<number, HobbleLoop[]>();
+  readonly #membership: Membership;
+  readonly #whyExempt: (entry: ProcessEntry) => string | undefined;
   #sweepTimer: Timer | undefined;
   #isSweepSoon = false;
   #sweepCostMs = 0;
@@ -81,12 +80,13 @@ export class Engine {
       parentOf: (entry: ProcessEntry) => table.get(entry.ppid),
       cgroupsOf: (entry: ProcessEntry) => proc.readCgroups(entry.pid).values(),
     };
-    this.#ownership = {
+    this.#whyExempt = (entry) => whyExempt(entry, rules, context);
+    this.#membership = new Membership({
       table,
-      whyExempt: (entry) => whyExempt(entry, rules, context),
+      whyExempt: this.#whyExempt,
       pidsOfCgroup: (path) => cgroups.pidsOf(path),
       maxProcesses: bounds.processesPerTarget,
-    };
+    });
     this.#scheduler = new Scheduler(parts.clock, parts.cores, {
       beforeStops: () => this.#takeBirths(),
       onGap: (gapMs) => this.noticeGap(gapMs),
@@ -138,7 +138,7 @@ export class Engine {
         this.#scheduler.remove(current);
         current.cycle = cycle;
         this.#scheduler.add(current, cycle);
-        this.#assign();
+        this.#membership.changed(current);
       }
       current.every = every;
       return { status: 'applied', loop: current };
@@ -184,15 +184,14 @@ export class Engine {
     } else {
       this.#takeBirths();
     }
-    this.#loops.set(loop.key, loop);
-    findMembers([loop], this.#ownership);
-    const denial = this.#denialOf(loop);
-    if (denial !== undefined) {
-      this.#loops.delete(loop.key);
-      return { status: 'denied', why: denial };
+    if (scope.kind === 'tree') {
+      // A tree whose root is exempt is denied whole; elsewhere exempt members are left out one by one.
+      const why = this.#whyExempt(scope.root);
+      if (why !== undefined) return { status: 'denied', why: `${loop.key}: ${why}` };
     }
-    loop.beforeRatio = this.#shareSoFar(loop);
-    this.#assign();
+    this.#loops.set(loop.key, loop);
+    this.#membership.add(loop);
+    loop.beforeRatio = shareSoFar(loop.members, proc, clock.bootMs());
     this.#scheduler.add(loop, cycle);
     this.#scheduleSweep();
     return { status: 'applied', loop };
@@ -228,13 +227,6 @@ export class Engine {
     return { kind: 'uid', uid };
   }
 
-  /** A tree whose root is exempt is denied whole; elsewhere exempt members are left out one by one. */
-  #denialOf(loop: HobbleLoop): string | undefined {
-    if (loop.scope.kind !== 'tree') return undefined;
-    const why = this.#ownership.whyExempt(loop.scope.root);
-    return why === undefined ? undefined : `${loop.key}: ${why}`;
-  }
-
   /** Takes a target out. Returns how many processes were let go and, where one is still held, by which target. */
   untarpit(key: string): { released: number; heldBy: string | null } {
     const loop = this.#loops.get(key);
@@ -242,8 +234,7 @@ export class Engine {
     const released = loop.processes;
     const members = [...loop.members];
     this.#remove(loop);
-    this.#assign();
-    const holder = members.map((member) => this.#owners.get(member)).find((owner) => owner !== undefined);
+    const holder = members.map((member) => this.#membership.ownerOf(member)).find((owner) => owner !== undefined);
     return { released, heldBy: holder?.key ?? null };
   }
 
@@ -251,6 +242,7 @@ export class Engine {
     this.#loops.delete(loop.key);
     this.#scheduler.remove(loop);
     loop.release();
+    this.#membership.remove(loop);
     this.#totalStops += loop.stops;
   }
 
@@ -258,53 +250,16 @@ export class Engine {
   releaseAll(): void {
     this.#scheduler.suspend();
     for (const loop of [...this.#loops.values()]) this.#remove(loop);
-    this.#owners.clear();
     this.#sweepTimer?.cancel();
     this.#sweepTimer = undefined;
     if (this.#gates.size === 0) this.#scheduler.resume();
   }
 
-  /** Brings members up to date from the table as it is. */
-  #assign(): void {
-    this.#owners = assignOwners(this.#loops.values(), this.#ownership);
-    this.#uidLoops = new Map();
-    for (const loop of this.#loops.values()) {
-      if (loop.scope.kind !== 'uid') continue;
-      const others = this.#uidLoops.get(loop.scope.uid);
-      if (others) others.push(loop);
-      else this.#uidLoops.set(loop.scope.uid, [loop]);
-    }
-  }
-
   /** Processes that were born since the last tick join their loop before it is stopped. */
   #takeBirths(): void {
     const born = this.#parts.table.births();
-    if (born === undefined) {
-      this.#sweepSoon();
-      return;
-    }
-    const byLoop = new Map<HobbleLoop, ProcessEntry[]>();
-    for (const entry of born) {
-      const parent = this.#parts.table.get(entry.ppid);
-      const loops: HobbleLoop[] = [];
-      for (const loop of this.#loops.values()) {
-        // Only trees have to be asked one by one, and only for children of theirs.
-        if (loop.scope.kind === 'tree' && ((parent && loop.members.has(parent)) || loop.scope.root === entry))
-          loops.push(loop);
-      }
-      if (entry.realUid !== null && entry.realUid === entry.effectiveUid)
-        loops.push(...(this.#uidLoops.get(entry.realUid) ?? []));
-      if (loops.length === 0) continue;
-      for (const loop of loops) loop.members.add(entry);
-      const owner = loops.reduce((lowest, loop) => (loop.runRatio < lowest.runRatio ? loop : lowest));
-      if (owner.processes >= this.#parts.bounds.processesPerTarget || this.#ownership.whyExempt(entry) !== undefined)
-        continue;
-      this.#owners.set(entry, owner);
-      const others = byLoop.get(owner);
-      if (others) others.push(entry);
-      else byLoop.set(owner, [entry]);
-    }
-    for (const [loop, entries] of byLoop) loop.addBorn(entries);
+    if (born) this.#membership.born(born);
+    else this.#sweepSoon();
   }
 
   /** Makes sure that the table is no older than `maxAgeMs`, without holding up the phases. */
@@ -347,8 +302,7 @@ export class Engine {
       }
       const startedAtMs = this.#parts.clock.monotonicMs();
       this.#sweptAtMs = startedAtMs;
-      findMembers(this.#loops.values(), this.#ownership);
-      this.#assign();
+      this.#membership.refresh();
       this.#endGone();
       costMs += this.#parts.clock.monotonicMs() - startedAtMs;
     } finally {
@@ -384,21 +338,20 @@ export class Engine {
       this.#parts.clock.after(GAP_RETRY_MS, () => void this.#lookIntoGap(gapMs));
     }
   }
+}
 
-  /** CPU share of one core that a target's processes had in their life so far; null when there are none. */
-  #shareSoFar(loop: HobbleLoop): number | null {
-    const nowTicks = (this.#parts.clock.bootMs() / 1000) * TICKS_PER_SECOND;
-    let share = 0;
-    let isKnown = false;
-    for (const member of loop.members) {
-      const stat = new KeptStat(this.#parts.proc, member.pid, member.startTicks);
-      const now = stat.read();
-      stat.close();
-      const ageTicks = nowTicks - member.startTicks;
-      if (!now || isDead(now.state) || ageTicks < 10) continue;
-      share += now.ownTicks / ageTicks;
-      isKnown = true;
-    }
-    return isKnown ? share : null;
+/** A younger process has not lived long enough for a share, in ticks. */
+const MIN_AGE_TICKS = 10;
+
+/** CPU share of one core that processes had in their life so far; null when that is not known of any. */
+function shareSoFar(members: Iterable<ProcessEntry>, proc: Proc, nowBootMs: number): number | null {
+  const nowTicks = (nowBootMs / 1000) * TICKS_PER_SECOND;
+  let share: number | null = null;
+  for (const member of members) {
+    const now = proc.readStat(member.pid);
+    const ageTicks = nowTicks - member.startTicks;
+    if (now?.startTicks !== member.startTicks || isDead(now.state) || ageTicks < MIN_AGE_TICKS) continue;
+    share = (share ?? 0) + now.ownTicks / ageTicks;
   }
+  return share;
 }

@@ -108,9 +108,12 @@ export class HobbleLoop implements Phased {
     return this.#cpu.totalTicks / TICKS_PER_SECOND;
   }
 
-  /** Makes these its own processes. */
-  setOwned(entries: Iterable<ProcessEntry>): void {
+  /** Makes these its own processes, and notes what of the target it does not hobble. */
+  setOwned(entries: Iterable<ProcessEntry>, left: { exempted: number; ownedElsewhere: number; tooMany: number }): void {
     if (this.state === 'denied') return;
+    this.exempted = left.exempted;
+    this.ownedElsewhere = left.ownedElsewhere;
+    this.why = left.tooMany === 0 ? null : `${left.tooMany} more than bounds.processesPerTarget run on`;
     this.#group.setMembers(entries);
     this.state = this.#group.size > 0 ? 'hobbling' : 'armed';
   }

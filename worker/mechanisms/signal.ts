@@ -251,10 +251,7 @@ export class SignalGroup {
         gone.push(member);
         continue;
       }
-      const { ppid, pgrp, session, tty, ownTicks, reapedTicks } = now;
-      const { entry } = member;
-      moved ||= entry.ppid !== ppid || entry.pgrp !== pgrp || entry.session !== session;
-      Object.assign(entry, { ppid, pgrp, session, tty, ownTicks, reapedTicks });
+      if (this.#parts.table.update(member.entry, now)) moved = true;
       alive.push(member.entry);
       if (!member.isStopped && isStopped(now.state) && !member.isForeign) {
         member.isForeign = true;

@@ -5,7 +5,7 @@
  * A pass is done in slices, so that a host with 10,000 processes does not hold up a phase.
  */
 import type { Proc } from './proc.ts';
-import { isDead } from './stat.ts';
+import { isDead, type ProcStat } from './stat.ts';
 
 /** One process. The object stands for pid and start time together: another process never gets the same object. */
 export interface ProcessEntry {
@@ -13,6 +13,7 @@ export interface ProcessEntry {
   readonly startTicks: number;
   readonly isKernelThread: boolean;
   comm: string;
+  /** As of when it was last read; the table alone changes it, since it keeps the children by it. */
   ppid: number;
   pgrp: number;
   session: number;
@@ -38,6 +39,7 @@ const SLICE = 48;
 export class ProcessTable {
   readonly #proc: Proc;
   readonly #byPid = new Map<number, ProcessEntry>();
+  readonly #children = new Map<number, Set<ProcessEntry>>();
   #pass = 0;
   #lastPid: number | undefined;
 
@@ -56,6 +58,33 @@ export class ProcessTable {
 
   get(pid: number): ProcessEntry | undefined {
     return this.#byPid.get(pid);
+  }
+
+  /** Living processes whose parent is `pid`. */
+  childrenOf(pid: number): Iterable<ProcessEntry> {
+    return this.#children.get(pid) ?? [];
+  }
+
+  /** Takes over what was just read of a process. Returns whether it has another parent, group or session than before. */
+  update(entry: ProcessEntry, { ppid, pgrp, session, tty, ownTicks, reapedTicks }: ProcStat): boolean {
+    const moved = entry.ppid !== ppid || entry.pgrp !== pgrp || entry.session !== session;
+    this.#adopt(entry, ppid);
+    Object.assign(entry, { pgrp, session, tty, ownTicks, reapedTicks });
+    return moved;
+  }
+
+  #adopt(entry: ProcessEntry, ppid: number): void {
+    if (entry.ppid !== ppid) this.#orphan(entry);
+    entry.ppid = ppid;
+    const siblings = this.#children.get(ppid);
+    if (siblings) siblings.add(entry);
+    else this.#children.set(ppid, new Set([entry]));
+  }
+
+  #orphan(entry: ProcessEntry): void {
+    const siblings = this.#children.get(entry.ppid);
+    siblings?.delete(entry);
+    if (siblings?.size === 0) this.#children.delete(entry.ppid);
   }
 
   /** The process with exactly this identity, read from /proc if the table does not have it yet. */
@@ -112,6 +141,7 @@ export class ProcessTable {
 
   #forget(entry: ProcessEntry): void {
     entry.isAlive = false;
+    this.#orphan(entry);
     if (this.#byPid.get(entry.pid) === entry) this.#byPid.delete(entry.pid);
   }
 
@@ -130,7 +160,6 @@ export class ProcessTable {
     const { comm, ppid, pgrp, session, tty, ownTicks, reapedTicks } = stat;
     const seen = {
       comm,
-      ppid,
       pgrp,
       session,
       tty,
@@ -142,8 +171,11 @@ export class ProcessTable {
       isAlive: true,
       pass,
     };
-    if (isSame) return Object.assign(known!, seen);
-    const entry: ProcessEntry = { pid, startTicks: stat.startTicks, isKernelThread: stat.isKernelThread, ...seen };
+    const { startTicks, isKernelThread } = stat;
+    const entry: ProcessEntry = isSame
+      ? Object.assign(known!, seen)
+      : { pid, startTicks, isKernelThread, ppid, ...seen };
+    this.#adopt(entry, ppid);
     this.#byPid.set(pid, entry);
     return entry;
   }

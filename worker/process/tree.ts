@@ -33,13 +33,6 @@ export function parentsFirst<T extends Kin>(members: Iterable<T>): T[] {
   return [...byPid.values()].sort((a, b) => depths.get(a.pid)! - depths.get(b.pid)! || a.pid - b.pid);
 }
 
-/** Those among `pids` whose parent is not among them: the roots of the trees that they make up. */
-export function rootsAmong<T extends Kin>(members: Iterable<T>): T[] {
-  const all = [...members];
-  const pids = new Set(all.map((member) => member.pid));
-  return all.filter((member) => !pids.has(member.ppid)).sort((a, b) => a.pid - b.pid);
-}
-
 /** The ancestors of a process, itself included, up to pid 1. */
 export function ancestors(pid: number, parentOf: (pid: number) => number | undefined): number[] {
   const line: number[] = [];
@@ -57,21 +50,11 @@ export function ancestors(pid: number, parentOf: (pid: number) => number | undef
  */
 export function addDescendants(
   members: Set<ProcessEntry>,
-  table: { entries(): Iterable<ProcessEntry>; get(pid: number): ProcessEntry | undefined },
+  table: { childrenOf(pid: number): Iterable<ProcessEntry> },
 ): void {
-  const children = new Map<number, ProcessEntry[]>();
-  for (const entry of table.entries()) {
-    const siblings = children.get(entry.ppid);
-    if (siblings) siblings.push(entry);
-    else children.set(entry.ppid, [entry]);
-  }
-  const queue = [...members];
-  for (let next = queue.pop(); next; next = queue.pop()) {
-    if (!next.isAlive) continue;
-    for (const child of children.get(next.pid) ?? []) {
-      if (members.has(child) || child === next) continue;
-      members.add(child);
-      queue.push(child);
-    }
+  // A set may be added to while it is gone over, and what is added is gone over too.
+  for (const member of members) {
+    if (!member.isAlive) continue;
+    for (const child of table.childrenOf(member.pid)) members.add(child);
   }
 }

@@ -1,3 +1,4 @@
+/** Shells, terminals and su under a hobble: what their users would notice (invariant 6). */
 import { afterEach, expect, test } from 'vitest';
 import { startHost, type TestHost } from '../../support/host.ts';
 import {

@@ -1,3 +1,4 @@
+/** Trees, forks, deaths and owners on real processes. */
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startHost, type TestHost } from '../../support/host.ts';

@@ -1,3 +1,4 @@
+/** Readings: refused one by one with the reason, or completed from the config. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { completeReading, parseReading, parseReadingText, type Reading } from '../../../producer/reading.ts';

@@ -1,3 +1,4 @@
+/** Windows by table and by property. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { resetsSchema, windowAt } from '../../../producer/window.ts';

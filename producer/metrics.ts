@@ -1,0 +1,46 @@
+/** What the producer counts of itself, for Prometheus. One registry per producer; nothing global. */
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { IntakeResult } from './intake.ts';
+
+export class ProducerMetrics {
+  readonly registry = new Registry();
+  readonly #readings: Counter;
+  readonly #orders: Counter;
+
+  /** `tarpitted` and `isRedisReady` are asked at each scrape. */
+  constructor(ask: { tarpitted: () => number; isRedisReady: () => boolean }) {
+    const registers = [this.registry];
+    this.#readings = new Counter({
+      name: 'hobbler_producer_readings_total',
+      help: 'Readings, by what became of them',
+      labelNames: ['result'],
+      registers,
+    });
+    this.#orders = new Counter({
+      name: 'hobbler_producer_orders_total',
+      help: 'Orders of the policy, by what became of them',
+      labelNames: ['action', 'outcome'],
+      registers,
+    });
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    gauge('hobbler_producer_tarpitted', 'Accounts that the policy has in the tarpit now', ask.tarpitted);
+    gauge('hobbler_producer_redis_ready', '1 while Redis can be used', () => (ask.isRedisReady() ? 1 : 0));
+  }
+
+  readings({ accepted, refused }: IntakeResult): void {
+    this.#readings.inc({ result: 'accepted' }, accepted);
+    this.#readings.inc({ result: 'refused' }, refused.length);
+  }
+
+  order(action: string, outcome: string): void {
+    this.#orders.inc({ action, outcome });
+  }
+}

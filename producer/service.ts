@@ -1,0 +1,191 @@
+/**
+ * Wires the producer: connection, ledger, enforcer, intake, and the sources that the config asks for. Owns the order
+ * in which they start and stop; decides nothing itself. Ends within a second, also with Redis away: what is unfinished
+ * then is in the ledger, and orders expire by themselves.
+ */
+import type { FastifyInstance } from 'fastify';
+import { type Clock, within } from '../shared/clock.ts';
+import { messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import { connectRedis, type Redis, type RedisSettings, requireFitRedis } from '../shared/redis/connection.ts';
+import { OrderIssuer } from '../shared/redis/issuer.ts';
+import type { Service } from '../shared/service.ts';
+import type { Signer } from '../shared/signature.ts';
+import { type ProducerConfig, requireSafeDoor } from './config.ts';
+import { Enforcer } from './enforcer.ts';
+import { Intake } from './intake.ts';
+import { Janitor } from './janitor.ts';
+import { Ledger } from './ledger.ts';
+import { ProducerMetrics } from './metrics.ts';
+import { openOrderDesk } from './order-desk.ts';
+import { needingRedis } from './redis-trouble.ts';
+import { openHttpDoor } from './sources/http.ts';
+import { type FeedResult, feedFile, feedReadings } from './sources/jsonl.ts';
+import { MeterSource } from './sources/meter.ts';
+
+export interface ProducerOptions {
+  config: ProducerConfig;
+  redis: RedisSettings;
+  /** Signs the orders; undefined where hosts take unsigned ones. */
+  signer?: Signer | undefined;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface ProducerService extends Service {
+  /** Where the HTTP door listens, once started; null without it. */
+  readonly url: string | null;
+  /** Feeds JSON lines from a file (`-`: standard input), once started, and reports the counts. */
+  feedFile(path: string): Promise<FeedResult>;
+  /** The same from any stream. */
+  feed(source: AsyncIterable<Buffer | string>): Promise<FeedResult>;
+  /** Resolves when every file of the config is fed; at once when there is none. */
+  readonly filesFed: Promise<FeedResult[]>;
+}
+
+/** How long closing the door may take before its connections are cut, milliseconds. */
+const CLOSE_LIMIT_MS = 700;
+
+/** Throws invalid-config for a door without a credential. start() rejects with redis-unavailable or redis-misconfigured. */
+export function createProducerService(options: ProducerOptions): ProducerService {
+  requireSafeDoor(options.config);
+  return new Producer(options);
+}
+
+class Producer implements ProducerService {
+  readonly name = 'producer';
+  readonly #options: ProducerOptions;
+  readonly #stopping = new AbortController();
+  readonly #fed = Promise.withResolvers<FeedResult[]>();
+  #parts: Parts | undefined;
+  #redis: Redis | undefined;
+  #url: string | null = null;
+
+  constructor(options: ProducerOptions) {
+    this.#options = options;
+  }
+
+  get url(): string | null {
+    return this.#url;
+  }
+
+  get filesFed(): Promise<FeedResult[]> {
+    return this.#fed.promise;
+  }
+
+  async start(): Promise<void> {
+    const { config, redis: settings, log } = this.#options;
+    this.#redis = connectRedis(settings, log);
+    await requireFitRedis(this.#redis, settings.url);
+    const parts = await wire(this.#options, this.#redis);
+    const { intake, enforcer, janitor, meter, door } = parts;
+    // Stopped while it was starting: then nothing more may begin.
+    if (this.#stopping.signal.aborted) return;
+    this.#parts = parts;
+    await intake.start();
+    if (this.#stopping.signal.aborted) return intake.stop();
+    enforcer.start();
+    janitor.start();
+    meter?.start();
+    if (door) this.#url = await door.listen({ host: config.http.host, port: config.http.port });
+    log.info({ url: this.#url, dryRun: config.dryRun, meter: meter !== undefined }, 'producer is ready');
+    void this.#feedConfigured().then(this.#fed.resolve);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const parts = this.#parts;
+    this.#parts = undefined;
+    parts?.meter?.stop();
+    parts?.janitor.stop();
+    parts?.intake.stop();
+    parts?.enforcer.stop();
+    if (parts?.door)
+      await within(
+        this.#options.clock,
+        CLOSE_LIMIT_MS,
+        parts.door.close().catch(() => {}),
+      );
+    this.#redis?.disconnect();
+    this.#url = null;
+  }
+
+  feedFile(path: string): Promise<FeedResult> {
+    return feedFile(path, this.#feedOptions());
+  }
+
+  feed(source: AsyncIterable<Buffer | string>): Promise<FeedResult> {
+    return feedReadings(source, this.#feedOptions());
+  }
+
+  #feedOptions() {
+    const { clock, log } = this.#options;
+    return {
+      accept: (inputs: Parameters<Intake['accept']>[0]) =>
+        needingRedis(this.#redis!, () => this.#parts!.intake.accept(inputs)),
+      clock,
+      onWaiting: (why: string) => log.warn(`readings wait: ${why}`),
+      signal: this.#stopping.signal,
+    };
+  }
+
+  async #feedConfigured(): Promise<FeedResult[]> {
+    const { config, log } = this.#options;
+    const results: FeedResult[] = [];
+    for (const path of config.sources.files) {
+      try {
+        const result = await this.feedFile(path);
+        results.push(result);
+        const { accepted, refused, refusals } = result;
+        log.info({ path, accepted, refused, refusals: refusals.slice(0, 5) }, 'readings fed');
+      } catch (error) {
+        if (!this.#stopping.signal.aborted) log.error({ path }, `readings not fed: ${messageOf(error)}`);
+      }
+    }
+    return results;
+  }
+}
+
+interface Parts {
+  intake: Intake;
+  enforcer: Enforcer;
+  janitor: Janitor;
+  meter: MeterSource | undefined;
+  door: FastifyInstance | undefined;
+}
+
+async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redis): Promise<Parts> {
+  const ledger = new Ledger(redis);
+  const issuer = new OrderIssuer(redis, signer, log);
+  const metrics: ProducerMetrics = new ProducerMetrics({
+    tarpitted: () => intake.tarpitted,
+    isRedisReady: () => redis.status === 'ready',
+  });
+  const enforcer = new Enforcer({
+    desk: openOrderDesk(redis, issuer),
+    leaseMs: config.lease,
+    dryRun: config.dryRun,
+    clock,
+    log,
+    onSettled: (settled) => ledger.settle(settled),
+    onOrder: (action, outcome) => metrics.order(action, outcome),
+  });
+  const intake: Intake = new Intake({
+    config,
+    ledger,
+    enforcer,
+    clock,
+    log,
+    onResult: (result) => metrics.readings(result),
+  });
+  const { http, meter } = config.sources;
+  return {
+    intake,
+    enforcer,
+    janitor: new Janitor(redis, clock, log),
+    meter: meter && new MeterSource({ config, everyMs: meter.every, redis, ledger, intake, clock, log }),
+    door: http
+      ? await openHttpDoor({ config, redis, issuer, intake, ledger, enforcer, metrics, clock, log })
+      : undefined,
+  };
+}

@@ -1,0 +1,38 @@
+/**
+ * The words in which verdicts are explained, to the account's owner as much as to the operator: orders, the fleet page
+ * and GET /v1/accounts show them as they are. Pure; decides nothing.
+ */
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+export interface Amount {
+  used: number;
+  limit: number;
+  unit: string;
+  /** What is used up, e.g. `cpu`; empty when the accounting system did not say. */
+  resource: string;
+}
+
+/** `cpu 2104 s of 2000 s`. */
+export function usedOfLimit({ used, limit, unit, resource }: Amount): string {
+  return `${resource || 'used'} ${quantity(used, unit)} of ${quantity(limit, unit)}`;
+}
+
+/** `2104 s`, `0.25 GB`, `12`: at most two decimals, rounded down, so that 1999.999 is not shown as the limit of 2000. */
+export function quantity(value: number, unit: string): string {
+  const digits = String(Math.floor(value * 100 + 1e-6) / 100);
+  return unit === '' ? digits : `${digits} ${unit}`;
+}
+
+/** `00:00 UTC`, with seconds where they count and the date when it is more than a day away. */
+export function clockTime(atMs: number, nowMs: number): string {
+  const iso = new Date(atMs).toISOString();
+  const time = atMs % MINUTE_MS === 0 ? iso.slice(11, 16) : iso.slice(11, 19);
+  return Math.abs(atMs - nowMs) > DAY_MS ? `${iso.slice(0, 10)} ${time} UTC` : `${time} UTC`;
+}
+
+/** `90 %` of a ratio of 0.9. */
+export function percent(ratio: number): string {
+  return `${Number((ratio * 100).toPrecision(6))} %`;
+}
