@@ -11,7 +11,7 @@ import { OrderIssuer } from '../../../shared/redis/issuer.ts';
 import { generateKeys, parsePrivateKey, Verifier } from '../../../shared/signature.ts';
 import { connectTest, startRedis, type TestRedis } from '../../support/redis.ts';
 import { HOSTILE } from '../../unit/admin/examples.ts';
-import { Browser, startAdmin, writeHost, writeReport } from './admin-fixture.ts';
+import { Browser, nextReading, startAdmin, writeHost, writeReport } from './admin-fixture.ts';
 
 const keys = generateKeys();
 const verifier = new Verifier([{ id: 'admin-1', role: 'operator', publicKey: keys.publicKey }]);
@@ -64,8 +64,7 @@ async function desiredOrder(key: string, target: string) {
 }
 
 async function page(browser = operator): Promise<string> {
-  // The page may be half a second old.
-  await new Promise((resolve) => setTimeout(resolve, 550));
+  await nextReading();
   return (await browser.get('/')).text();
 }
 
@@ -152,6 +151,45 @@ describe('release', () => {
     expect(audit).toContain('because &lt;script&gt;');
     expect(audit).not.toContain('<script>alert');
   });
+});
+
+test('a host’s audit shows what came of its orders, whatever stands there', async () => {
+  const key = hostKeys.audit('web-1');
+  await redis.xadd(
+    key,
+    '*',
+    'action',
+    'tarpit',
+    'target',
+    'user:alice',
+    'reason',
+    'cpu',
+    'by',
+    'policy',
+    'result',
+    '{"status":"denied","why":"su stops with its child"}',
+  );
+  await redis.xadd(key, '*', 'result', 'no json <b>', 'odd', HOSTILE);
+  const audit = await (await operator.get('/audit?host=web-1')).text();
+  expect(audit).toContain('denied');
+  expect(audit).toContain('why su stops with its child');
+  expect(audit).toContain('no json &lt;b&gt;');
+  expect(audit).not.toContain('<script>alert');
+});
+
+test('an audit longer than a page goes on at its older end', async () => {
+  const pipeline = redis.pipeline();
+  for (let n = 0; n < 150; n++)
+    pipeline.xadd(fleetKeys.audit, `${n + 1}-0`, 'action', 'tarpit', 'reason', `entry-${n};`);
+  await pipeline.exec();
+  const first = await (await operator.get('/audit')).text();
+  expect(first).toContain('entry-149;');
+  expect(first).not.toContain('entry-49;');
+  const older = /href="(\/audit\?before=[^"]+)">Older/.exec(first)![1]!;
+  const second = await (await operator.get(older)).text();
+  expect(second).toContain('entry-49;');
+  expect(second).not.toContain('entry-50;');
+  expect(second).not.toContain('>Older<');
 });
 
 describe('hold', () => {
@@ -259,6 +297,7 @@ describe('hostile input', () => {
   test.each([
     '/?page=0',
     '/?page=x',
+    '/?hosts=-1',
     '/?q=a&q=b',
     `/?q=${'x'.repeat(300)}`,
     '/audit?host=A',

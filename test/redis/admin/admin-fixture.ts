@@ -3,9 +3,10 @@
  * that keeps cookies and sends forms as a browser does; the real one is in the system lane.
  */
 import { adminSchema, type User } from '../../../admin/config.ts';
+import { SHARED_FOR_MS } from '../../../admin/fleet/source.ts';
 import { hashPasswordSync } from '../../../admin/password.ts';
 import { createAdminService } from '../../../admin/service.ts';
-import { systemClock } from '../../../shared/clock.ts';
+import { sleep, systemClock } from '../../../shared/clock.ts';
 import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import type { Redis } from '../../../shared/redis/connection.ts';
@@ -117,4 +118,9 @@ export class Browser {
     if (cookie) this.#cookie = cookie.split(';')[0]!;
     return response;
   }
+}
+
+/** Lets the reading that pages share grow old, so that the next page shows what Redis holds now. */
+export function nextReading(): Promise<void> {
+  return sleep(systemClock, SHARED_FOR_MS + 50);
 }

@@ -2,11 +2,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { adminSchema } from '../../../admin/config.ts';
 import { type AdminService, createAdminService } from '../../../admin/service.ts';
-import { systemClock } from '../../../shared/clock.ts';
+import { sleep, systemClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { connectTest, startRedis, type TestRedis } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
-import { Browser, startAdmin, writeHost } from './admin-fixture.ts';
+import { Browser, nextReading, startAdmin, writeHost } from './admin-fixture.ts';
 
 let server: TestRedis;
 let admin: AdminService;
@@ -37,7 +37,7 @@ describe.each(['kill', 'pause'] as const)('with Redis gone (%s)', (how) => {
     expect(await (await operator.get('/')).text()).toContain('user:alice');
     const csrf = await operator.csrf();
     await server[how]();
-    await new Promise((resolve) => setTimeout(resolve, 550));
+    await nextReading();
 
     const page = await (await operator.get('/')).text();
     expect(page).toContain('Redis is away');
@@ -67,7 +67,7 @@ describe.each(['kill', 'pause'] as const)('with Redis gone (%s)', (how) => {
   test('it stops within a second, requests under way included', async () => {
     await server[how]();
     const waiting = operator.get('/audit').catch(() => null);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await Promise.race([waiting, sleep(systemClock, 100)]);
     expect(await stopTakesMs(admin)).toBeLessThan(1_000);
     await waiting;
     expect(admin.url).toBeNull();

@@ -1,3 +1,4 @@
+/** The admin section of the config file: safe defaults, clear refusals, and never a password in a message. */
 import { describe, expect, test } from 'vitest';
 import { adminSchema, loadAdminConfig, requireUsers, withEnvironmentUser } from '../../../admin/config.ts';
 import { hashPasswordSync, verifyPassword } from '../../../admin/password.ts';

@@ -1,7 +1,8 @@
+/** What the pages show, worked out from records: pending until reported, an unknown as unknown, a broken record hiding nothing. */
 import { describe, expect, test } from 'vitest';
 import { releasableOn } from '../../../admin/act/actions.ts';
 import { attentionFor } from '../../../admin/fleet/attention.ts';
-import { selectTargets, TARGETS_PER_PAGE } from '../../../admin/fleet/selection.ts';
+import { ROWS_PER_PAGE, select } from '../../../admin/fleet/selection.ts';
 import { hostGroup, queueName } from '../../../admin/queues/names.ts';
 import { ISSUED_AT_MS, tarpitExample, untarpitExample } from '../../support/orders.ts';
 import { desired, fleetExample, hostExample, NOW_MS, reportExample, statusExample } from './examples.ts';
@@ -197,19 +198,29 @@ describe('selection', () => {
         reports: Array.from({ length: 450 }, (_, n) => reportExample({ target: `uid:${n}`, account: `acc${n}` })),
       }),
     ],
-  }).targets;
+  });
+  const targets = (query: string, page = 1, fleet = many) => select(fleet, { query, page, hostsPage: 1 }).targets;
 
   test('shows a page of bounded size, and stays within the pages there are', () => {
-    expect(selectTargets(many, '', 1).rows).toHaveLength(TARGETS_PER_PAGE);
-    expect(selectTargets(many, '', 3)).toMatchObject({ page: 3, pages: 3, matching: 450 });
-    expect(selectTargets(many, '', 99).page).toBe(3);
-    expect(selectTargets([], '', 1)).toMatchObject({ page: 1, pages: 1, rows: [] });
+    expect(targets('').rows).toHaveLength(ROWS_PER_PAGE);
+    expect(targets('', 3)).toMatchObject({ page: 3, pages: 3, count: 450 });
+    expect(targets('', 99).page).toBe(3);
+    expect(targets('', 1, fleetExample({ hosts: [] }))).toEqual({ page: 1, pages: 1, count: 0, rows: [] });
   });
 
   test('finds by all the words given, in any field, in any case', () => {
-    expect(selectTargets(many, 'ACC44 web-1', 1).rows.map((row) => row.account)).toContain('acc440');
-    expect(selectTargets(many, 'uid:7 hobbling 2104', 1).matching).toBe(11);
-    expect(selectTargets(many, 'nobody', 1)).toMatchObject({ matching: 0, all: 450 });
+    expect(targets('ACC44 web-1').rows.map((row) => row.account)).toContain('acc440');
+    expect(targets('uid:7 hobbling 2104').count).toBe(11);
+    expect(targets('nobody').count).toBe(0);
+  });
+
+  test('puts hosts in trouble on the first page, and shows a bounded number of them', () => {
+    const hosts = Array.from({ length: 300 }, (_, n) =>
+      hostExample({ host: `web-${n + 100}`, liveness: n === 299 ? 'lost' : n === 298 ? 'late' : 'alive', reports: [] }),
+    );
+    const first = select(fleetExample({ hosts }), { query: '', page: 1, hostsPage: 1 }).hosts;
+    expect(first).toMatchObject({ pages: 2, count: 300 });
+    expect(first.rows.slice(0, 3).map(({ host }) => host)).toEqual(['web-399', 'web-398', 'web-100']);
   });
 });
 

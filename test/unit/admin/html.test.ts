@@ -1,3 +1,4 @@
+/** Escaping by construction: no value becomes markup, and nothing of it is lost. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { escapeHtml, html, link } from '../../../admin/views/html.ts';

@@ -1,3 +1,4 @@
+/** The pages as pure functions: each answers its questions, hostile text stays text, and an empty one says what to do next. */
 import { describe, expect, test } from 'vitest';
 import type { FleetAnswer } from '../../../admin/fleet/source.ts';
 import { fleetMetrics } from '../../../admin/metrics.ts';
@@ -26,7 +27,11 @@ function page(
   options: { fleet?: ReturnType<typeof fleetExample>; answer?: FleetAnswer; mayAct?: boolean; query?: string } = {},
 ) {
   const answer = options.answer ?? { redis: 'here', fleet: options.fleet ?? fleetExample() };
-  return fleetPage({ answer, query: options.query ?? '', page: 1, mayAct: options.mayAct ?? true }).toString();
+  return fleetPage({
+    answer,
+    wanted: { query: options.query ?? '', page: 1, hostsPage: 1 },
+    mayAct: options.mayAct ?? true,
+  }).toString();
 }
 
 /** The page without its tags, as it is read. */
@@ -103,7 +108,8 @@ describe('the fleet page', () => {
     expect(text).toContain('No host has ever reported.');
     expect(text).toContain('hobbler worker');
     expect(text).toContain('Nobody is in the tarpit.');
-    expect(text).toContain('Nothing needs attention.');
+    expect(text).not.toContain('Nothing needs attention.');
+    expect(words(page())).toContain('Nothing needs attention.');
     expect(words(page({ query: 'zzz' }))).toContain('No target matches “zzz”');
   });
 
@@ -216,7 +222,7 @@ describe('the release page', () => {
     expect(markup.match(/<button/g)).toHaveLength(1);
     expect(markup).toContain('<button name="host" value="web-1" class="primary">');
     expect(words(markup)).toContain('7 processes of account alice are slowed.');
-    expect(words(markup)).toContain('the policy may put it back');
+    expect(words(markup)).toContain('leaves it free until it comes to a new verdict');
     expect(markup).toContain('name="csrf" value="csrf-of-this-session"');
   });
 

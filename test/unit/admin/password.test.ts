@@ -1,3 +1,4 @@
+/** Password hashes: right ones fit, wrong ones do not, and a config typo takes no gigabytes. */
 import { describe, expect, test } from 'vitest';
 import { hashPassword, hashPasswordSync, isPasswordHash, verifyPassword } from '../../../admin/password.ts';
 

@@ -1,3 +1,4 @@
+/** Sessions on a fake clock: idle and absolute limits, their bound, and where a login may lead. */
 import { describe, expect, test } from 'vitest';
 import { localPath } from '../../../admin/access/gate.ts';
 import { ABSOLUTE_LIMIT_MS, IDLE_LIMIT_MS, Sessions, secretsMatch } from '../../../admin/access/sessions.ts';
