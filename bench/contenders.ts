@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pidusage from 'pidusage';
+import { sleep, systemClock } from '../shared/clock.ts';
 import { silentLogger } from '../shared/log.ts';
 import type { Order } from '../shared/order.ts';
 import { openQueue } from '../shared/queue.ts';
@@ -140,8 +142,7 @@ async function giveOrders(url: string, host: string, pids: readonly number[], ev
     }),
   );
   await queue.addBulk(orders.map((order) => ({ name: order.action, data: order })));
-  while ((await redis.hlen(`hobbler:{${host}}:observed`)) < pids.length)
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  while ((await redis.hlen(`hobbler:{${host}}:observed`)) < pids.length) await sleep(systemClock, 50);
   redis.disconnect();
 }
 
@@ -158,6 +159,6 @@ export function contenders(tools: Tools): Contender[] {
 }
 
 /** Resident memory of a process in MiB. */
-export function rssMiB(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? Number.NaN) / 1024;
+export async function rssMiB(pid: number): Promise<number> {
+  return (await pidusage(pid)).memory / 2 ** 20;
 }

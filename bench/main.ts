@@ -3,11 +3,12 @@
  * kernel's accounting, medians. Writes docs/benchmarks.md. Needs root (cgroups), a C compiler and redis-server.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { sleep, systemClock } from '../shared/clock.ts';
 import { silentLogger } from '../shared/log.ts';
 import { findRedis } from '../shared/redis/server.ts';
 import { type Contender, contenders, rssMiB } from './contenders.ts';
@@ -28,7 +29,7 @@ const seconds = Number(options.seconds);
 const sizes = options.targets.split(',').map(Number);
 /** Start-up and first stops are over by then. */
 const SETTLE_MS = 4_000;
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const wait = (ms: number) => sleep(systemClock, ms);
 
 async function measure(contender: Contender, herdProgram: string, targets: number): Promise<Sample> {
   const herd = await startHerd(herdProgram, targets, 'sleep');
@@ -37,13 +38,13 @@ async function measure(contender: Contender, herdProgram: string, targets: numbe
     const running = await contender.start(herd.pids, meter.procsPath);
     await wait(SETTLE_MS);
     const before = meter.seconds();
-    const fromMs = performance.now();
+    const fromMs = systemClock.monotonicMs();
     await wait(seconds * 1000);
     const sample = {
       contender: contender.name,
       targets,
-      cpuPercent: ((meter.seconds() - before) / (performance.now() - fromMs)) * 1e5,
-      rssMiB: rssMiB(running.pid),
+      cpuPercent: ((meter.seconds() - before) / (systemClock.monotonicMs() - fromMs)) * 1e5,
+      rssMiB: await rssMiB(running.pid),
     };
     await running.end();
     return sample;
@@ -85,7 +86,7 @@ try {
   await redis.stop();
   rmSync(bin, { recursive: true, force: true });
 }
-const machine = `${cpus()[0]!.model}, ${cpus().length} cores, Linux ${readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
+const machine = `${cpus()[0]!.model}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}, ${new Date(systemClock.wallMs()).toISOString().slice(0, 10)}`;
 const text = table(samples, machine, rounds, seconds);
 console.log(text);
 if (options.write) writeFileSync(fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url)), text);

@@ -1,0 +1,137 @@
+/**
+ * A machine that cannot be had: a /proc of plain files and a kill(2) that only writes them, so that a test sees every
+ * signal in order and can make up any process (a dead leader, a hostile name, a parent that never stops). No real
+ * process is ever signalled: process.kill is replaced until `end`.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import { Proc } from '../../worker/process/proc.ts';
+
+export interface FakeProcess {
+  pid: number;
+  startTicks: number;
+  comm: string;
+  state: string;
+  ppid: number;
+  pgrp: number;
+  session: number;
+  tty: number;
+  flags: number;
+  ownTicks: number;
+  reapedTicks: number;
+  threads: number;
+  uid: number;
+  euid: number;
+  gids: number[];
+  cgroup: string;
+  /** What a stop does to it; default: its state becomes T. */
+  onStop: (process: FakeProcess) => void;
+}
+
+export class FakeKernel {
+  readonly root = mkdtempSync(join(tmpdir(), 'hobbler-proc-'));
+  readonly proc = new Proc(this.root);
+  readonly processes = new Map<number, FakeProcess>();
+  /** Every signal, in order. */
+  readonly signals: { pid: number; signal: string }[] = [];
+  /** Errors that kill(2) gives for a pid, by code. */
+  readonly refuses = new Map<number, string>();
+  #lastPid = 0;
+  readonly #spy = vi.spyOn(process, 'kill').mockImplementation((pid, signal) => this.#kill(pid, String(signal)));
+
+  constructor() {
+    this.add({ pid: 1, comm: 'init', uid: 0, euid: 0, ppid: 0 });
+  }
+
+  add(parts: Partial<FakeProcess> & { pid: number }): FakeProcess {
+    const { pid } = parts;
+    const uid = parts.uid ?? 1_000;
+    const one: FakeProcess = {
+      startTicks: 1_000 + pid,
+      comm: `p${pid}`,
+      state: 'S',
+      ppid: 1,
+      pgrp: pid,
+      session: pid,
+      tty: 0,
+      flags: 4_194_304,
+      ownTicks: 0,
+      reapedTicks: 0,
+      threads: 1,
+      uid,
+      euid: uid,
+      gids: [uid],
+      cgroup: '/',
+      onStop: (process) => {
+        process.state = 'T';
+      },
+      ...parts,
+    };
+    mkdirSync(join(this.root, String(pid)), { recursive: true });
+    this.processes.set(pid, one);
+    this.#lastPid = Math.max(this.#lastPid, pid);
+    this.write(one);
+    this.setLastPid(this.#lastPid);
+    return one;
+  }
+
+  change(pid: number, parts: Partial<FakeProcess>): void {
+    this.write(Object.assign(this.processes.get(pid)!, parts));
+  }
+
+  remove(pid: number): void {
+    // Descriptors that are kept open must see the end, as the kernel's do.
+    for (const name of ['stat', 'status', 'cgroup']) writeFileSync(join(this.root, String(pid), name), '');
+    rmSync(join(this.root, String(pid)), { recursive: true });
+    this.processes.delete(pid);
+  }
+
+  setLastPid(pid: number): void {
+    this.#lastPid = pid;
+    writeFileSync(join(this.root, 'loadavg'), `0.10 0.20 0.30 1/200 ${pid}\n`);
+  }
+
+  write(one: FakeProcess): void {
+    const dir = join(this.root, String(one.pid));
+    const { pid, comm, state, ppid, pgrp, session, tty, flags, ownTicks, reapedTicks, threads, startTicks } = one;
+    writeFileSync(
+      join(dir, 'stat'),
+      `${pid} (${comm}) ${state} ${ppid} ${pgrp} ${session} ${tty} -1 ${flags} 0 0 0 0 ${ownTicks} 0 ${reapedTicks} 0 20 0 ${threads} 0 ${startTicks} 1 2\n`,
+      'latin1',
+    );
+    writeFileSync(
+      join(dir, 'status'),
+      `Name:\t${comm.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\nTgid:\t${pid}\nUid:\t${one.uid}\t${one.euid}\t0\t0\nGid:\t${one.gids[0]}\t${one.gids[0]}\t0\t0\nGroups:\t${one.gids.slice(1).join(' ')} \n`,
+      'latin1',
+    );
+    writeFileSync(join(dir, 'cgroup'), `0::${one.cgroup}\n`);
+  }
+
+  /** Pids that got this signal, in order. */
+  pidsSent(signal: 'SIGSTOP' | 'SIGCONT'): number[] {
+    return this.signals.filter((one) => one.signal === signal).map(({ pid }) => pid);
+  }
+
+  /** Pids in state T. */
+  stopped(): number[] {
+    return [...this.processes.values()].filter(({ state }) => state === 'T').map(({ pid }) => pid);
+  }
+
+  end(): void {
+    this.#spy.mockRestore();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  #kill(pid: number, signal: string): true {
+    this.signals.push({ pid, signal });
+    const one = this.processes.get(pid);
+    const code = this.refuses.get(pid) ?? (one ? undefined : 'ESRCH');
+    if (code !== undefined || !one) throw Object.assign(new Error(`kill ${code}`), { code });
+    if (signal === 'SIGSTOP' && one.state !== 'Z') one.onStop(one);
+    if (signal === 'SIGCONT' && one.state === 'T') one.state = 'S';
+    this.write(one);
+    return true;
+  }
+}
