@@ -1,0 +1,34 @@
+/** docs/configuration.md says what is true: its example is valid, and shows the defaults it claims. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { adminSchema } from '../../admin/config.ts';
+import { producerSchema } from '../../producer/config.ts';
+import { parseSection } from '../../shared/config.ts';
+import { workerConfigSchema } from '../../worker/config.ts';
+
+const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+const example = /```yaml\n([\s\S]*?)```/.exec(page)![1]!;
+
+test('the example is valid in every section', () => {
+  expect(parseSection(example, 'example', 'worker', workerConfigSchema).minUid).toBe(1000);
+  expect(parseSection(example, 'example', 'producer', producerSchema).accounts.acme!.targets).toHaveLength(2);
+  expect(parseSection(example, 'example', 'admin', adminSchema).http.port).toBe(8080);
+});
+
+test('what it shows are the defaults, but for the names in it', () => {
+  const { host: _, stateDir: __, ...worker } = parseSection(example, 'example', 'worker', workerConfigSchema);
+  expect(worker).toEqual(workerConfigSchema.parse({}));
+  const { limits, accounts, sources, ...producer } = parseSection(example, 'example', 'producer', producerSchema);
+  expect({ ...producer, limits: {}, accounts: {}, sources: { http: sources.http, files: sources.files } }).toEqual(
+    producerSchema.parse({}),
+  );
+  expect(limits.default).toMatchObject({ unit: 's', resource: 'cpu' });
+  expect(accounts).toHaveProperty('acme');
+  expect(parseSection(example, 'example', 'admin', adminSchema)).toEqual(adminSchema.parse({}));
+});
+
+test('every variable that is read stands on the page', () => {
+  const source = readFileSync(new URL('../../shared/environment.ts', import.meta.url), 'utf8');
+  for (const [, name] of source.matchAll(/text\('(HOBBLER_[A-Z_]+|REDIS_URL|NO_COLOR)'\)/g))
+    expect(page).toContain(`\`${name}\``);
+});
