@@ -7,6 +7,9 @@ import { trustedKeySchema } from '../shared/signature.ts';
 /** Uids below this belong to the system on Debian and most others. */
 const DEFAULT_MIN_UID = 1_000;
 
+/** `/a/` as people write it is `/a` in /proc; the root is then the empty path, which everything lies below. */
+const withoutSlashAtEnd = (path: string) => path.replace(/\/+$/, '');
+
 export const workerConfigSchema = z
   .strictObject({
     /** This host's name in the fleet; default: the machine's own, in lower case. */
@@ -20,7 +23,7 @@ export const workerConfigSchema = z
         users: z.array(z.string().min(1)).default([]),
         groups: z.array(z.string().min(1)).default([]),
         /** Paths as in /proc/PID/cgroup; those below are exempt too. */
-        cgroups: z.array(z.string().startsWith('/')).default([]),
+        cgroups: z.array(z.string().startsWith('/').transform(withoutSlashAtEnd)).default([]),
       })
       .prefault({}),
     /** Public keys whose orders are carried out. Empty: orders are not checked, on a loopback Redis only. */

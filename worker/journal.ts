@@ -9,7 +9,7 @@
  * When a write fails, nothing more is stopped (the caller sees the error); what stands in the file stays released by
  * the guard.
  */
-import { closeSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 
@@ -27,6 +27,7 @@ export class Journal {
   readonly #log: Logger;
   #descriptor: number;
   #lines = 1;
+  #compactAtLines = COMPACT_AT_LINES;
   #bytes = 0;
   /** What a release would have to look at: pid → start time. */
   readonly #live = new Map<number, number>();
@@ -61,13 +62,14 @@ export class Journal {
     if (known.length === 0) return;
     for (const { pid } of known) this.#live.delete(pid);
     this.#append(known.map(({ pid, startTicks }) => `left ${pid} ${startTicks}\n`).join(''), known.length);
-    if (this.#lines >= COMPACT_AT_LINES && this.#live.size < this.#lines / 4) this.#compact();
+    if (this.#lines >= this.#compactAtLines && this.#live.size < this.#lines / 4) this.#compact();
   }
 
   #append(text: string, lines: number): boolean {
     try {
       const bytes = Buffer.byteLength(text);
-      const written = writeSync(this.#descriptor, text);
+      // Where the whole lines end, and not where a torn write left the file's position.
+      const written = writeSync(this.#descriptor, text, this.#bytes);
       if (written !== bytes) {
         // A half-written line would hide the next one: take it back.
         ftruncateSync(this.#descriptor, this.#bytes);
@@ -93,8 +95,10 @@ export class Journal {
     const before = this.#descriptor;
     try {
       this.#descriptor = this.#rewrite();
+      this.#compactAtLines = COMPACT_AT_LINES;
       closeSync(before);
     } catch (error) {
+      this.#compactAtLines = this.#lines + COMPACT_AT_LINES; // not again at every line
       this.#log.warn({ path: this.#path }, `the journal cannot be made shorter: ${messageOf(error)}`);
     }
   }
@@ -103,15 +107,27 @@ export class Journal {
   #rewrite(): number {
     const temporary = `${this.#path}.new`;
     const descriptor = openSync(temporary, 'w', 0o600);
+    try {
+      this.#fill(descriptor);
+      renameSync(temporary, this.#path);
+      return descriptor;
+    } catch (error) {
+      closeSync(descriptor);
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  #fill(descriptor: number): void {
     const text = [
       `boot ${this.#bootId}\n`,
       ...[...this.#live].map(([pid, startTicks]) => `stop ${pid} ${startTicks}\n`),
     ].join('');
-    writeSync(descriptor, text);
-    renameSync(temporary, this.#path);
-    this.#bytes = Buffer.byteLength(text);
+    const bytes = Buffer.byteLength(text);
+    // A disk that is nearly full takes a part: who is missing in the new file would not be released.
+    if (writeSync(descriptor, text, 0) !== bytes) throw new Error('no room for the shorter journal');
+    this.#bytes = bytes;
     this.#lines = 1 + this.#live.size;
-    return descriptor;
   }
 
   close(): void {

@@ -96,19 +96,20 @@ export class Reporter {
   /** What there is to say of each target that an order stands for and that has not been let go. */
   #reports(): Report[] {
     const reports: Report[] = [];
+    const nowMs = this.#parts.redisNowMs();
+    const nowBootMs = this.#parts.clock.bootMs();
     for (const [target, entry] of this.#parts.book.entries) {
       if (entry.order.action !== 'tarpit' || entry.result.status === 'expired') continue;
-      reports.push(this.#report(target, entry));
+      reports.push(this.#report(target, entry, nowMs, nowBootMs));
     }
     return reports;
   }
 
-  #report(target: string, entry: Entry): Report {
-    const { engine, clock, redisNowMs } = this.#parts;
+  #report(target: string, entry: Entry, nowMs: number, nowBootMs: number): Report {
+    const { engine } = this.#parts;
     const { order, result } = entry;
     if (order.action !== 'tarpit') throw new TypeError('only tarpit orders are reported');
     const loop = engine.loops.get(target);
-    const nowMs = redisNowMs();
     return {
       v: 1,
       target,
@@ -129,7 +130,7 @@ export class Reporter {
       reason: order.reason,
       by: order.by,
       sinceMs: Math.round(entry.sinceMs),
-      expiresAtMs: Math.round(nowMs + entry.deadlineBootMs - clock.bootMs()),
+      expiresAtMs: Math.round(nowMs + entry.deadlineBootMs - nowBootMs),
       reportedAtMs: Math.round(nowMs),
     };
   }

@@ -40,9 +40,11 @@ export function whyExempt(entry: ProcessEntry, rules: SafetyRules, context: Safe
   if (gid !== undefined) return `group ${gid} is exempt`;
   if (isSessionServer(entry, context.parentOf(entry))) return 'the sshd of a session';
   if (rules.exemptCgroups.length > 0) {
-    for (const path of context.cgroupsOf(entry)) {
+    const paths = [...context.cgroupsOf(entry)];
+    if (paths.length === 0) return 'its cgroups cannot be read, and some are exempt';
+    for (const path of paths) {
       const exempt = rules.exemptCgroups.find((root) => path === root || path.startsWith(`${root}/`));
-      if (exempt !== undefined) return `cgroup ${exempt} is exempt`;
+      if (exempt !== undefined) return `cgroup ${exempt || '/'} is exempt`;
     }
   }
   return undefined;

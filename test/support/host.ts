@@ -14,8 +14,8 @@ export interface TestHost {
   host: HobblerHost;
   ended: string[];
   gaps: number[];
-  /** Tarpits a process with its tree at 10/200, or as given. */
-  tarpit(id: ProcessId | string, cycle?: { runMs: number; stopMs: number }): TarpitOutcome;
+  /** Tarpits a process with its tree at 10/200, or as given; idle ones too, unless `every` is false. */
+  tarpit(id: ProcessId | string, cycle?: { runMs: number; stopMs: number }, every?: boolean): TarpitOutcome;
   loop(id: ProcessId | string): HobbleLoop | undefined;
   stop(): void;
 }
@@ -48,7 +48,8 @@ export async function startHost(rules: Partial<SafetyRules> = {}): Promise<TestH
     host,
     ended,
     gaps,
-    tarpit: (id, cycle = { runMs: 10, stopMs: 200 }) => host.engine.tarpit(parseTarget(keyOf(id)), cycle, false),
+    tarpit: (id, cycle = { runMs: 10, stopMs: 200 }, every = true) =>
+      host.engine.tarpit(parseTarget(keyOf(id)), cycle, every),
     loop: (id) => host.engine.loops.get(keyOf(id)),
     stop: () => {
       host.stop(log);

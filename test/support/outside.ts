@@ -45,7 +45,7 @@ export function openOutside(redis: { url: string }, host = 'web-1'): Outside {
         target: typeof target === 'string' ? target : `pid:${target.pid}@${target.startTicks}`,
         version: lastVersion,
         issuedAt: now,
-        ...(action === 'tarpit' ? { expiresAt: now + 600_000, hobble: { runMs: 10, stopMs: 200 } } : {}),
+        ...(action === 'tarpit' ? { expiresAt: now + 600_000, hobble: { runMs: 10, stopMs: 200, every: true } } : {}),
         reason: 'a test',
         by: 'outsider',
         ...changes,

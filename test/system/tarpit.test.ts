@@ -165,7 +165,7 @@ test('200 sleeping processes cost less than 10 % of a core', { timeout: 60_000 }
 test('what is forked under a hobbled root is caught too', async () => {
   await begin();
   const parent = await startProcess('sh', ['-c', 'sleep 1; sleep 616 & sleep 617 & wait']);
-  await outside.order('tarpit', parent, { hobble: { runMs: 100, stopMs: 100 } });
+  await outside.order('tarpit', parent, { hobble: { runMs: 100, stopMs: 100, every: true } });
   const children = await until(
     () => {
       const sleepers = descendantsOf(parent.pid).filter(({ name }) => name === 'sleep');

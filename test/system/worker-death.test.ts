@@ -34,7 +34,8 @@ beforeEach(async () => {
   worker = await startWorker({ redis });
   outside = openOutside(redis);
   spinners = await Promise.all([spawnSpinner(), spawnSpinner(), spawnSpinner()]);
-  for (const spinner of spinners) await outside.order('tarpit', spinner, { hobble: { runMs: 10, stopMs: 2_000 } });
+  for (const spinner of spinners)
+    await outside.order('tarpit', spinner, { hobble: { runMs: 10, stopMs: 2_000, every: true } });
 });
 afterEach(async () => {
   await outside.close();
@@ -172,7 +173,7 @@ test('a thousand processes are released within a second of the death of their wo
   timeout: 60_000,
 }, async () => {
   const trees = await Promise.all(Array.from({ length: 4 }, () => spawnTree(treeShape(2, 249))));
-  for (const tree of trees) await outside.order('tarpit', tree, { hobble: { runMs: 10, stopMs: 5_000 } });
+  for (const tree of trees) await outside.order('tarpit', tree, { hobble: { runMs: 10, stopMs: 5_000, every: true } });
   const pids = trees.flatMap(flatten).map(({ pid }) => pid);
   expect(pids.length).toBe(1_000);
   await until(() => pids.every((pid) => readState(pid) === 'T'), {

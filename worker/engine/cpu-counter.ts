@@ -44,11 +44,15 @@ export class CpuCounter {
         if (turn > 1 && this.#known.has(ppid)) used += ownTicks + reapedTicks;
       }
     }
-    for (const known of this.#known.values()) {
-      if (known.turn === turn) continue;
-      this.#known.delete(known.pid);
-      const reaped = reapedBy.get(known.ppid);
-      if (reaped !== undefined) reapedBy.set(known.ppid, reaped - known.ownTicks - known.reapedTicks);
+    const departed = new Map<number, Known>();
+    for (const known of this.#known.values()) if (known.turn !== turn) departed.set(known.pid, known);
+    for (const { pid, ppid, ownTicks, reapedTicks } of departed.values()) {
+      this.#known.delete(pid);
+      // Its parent may have ended too, and have handed on what it had reaped.
+      let reaper = ppid;
+      for (let steps = 0; departed.has(reaper) && steps < departed.size; steps++) reaper = departed.get(reaper)!.ppid;
+      const reaped = reapedBy.get(reaper);
+      if (reaped !== undefined) reapedBy.set(reaper, reaped - ownTicks - reapedTicks);
     }
     for (const rest of reapedBy.values()) used += Math.max(0, rest);
     this.#totalTicks += used;

@@ -68,7 +68,7 @@ export class Engine {
   #sweepTimer: Timer | undefined;
   #isSweepSoon = false;
   #sweepCostMs = 0;
-  #isSweeping = false;
+  #sweeping: Promise<void> | undefined;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #totalStops = 0;
 
@@ -172,6 +172,7 @@ export class Engine {
         },
         onJournalBroken: () => this.closeGate('journal', 'the journal cannot be written'),
         onFirstStop: (stopped) => this.#events.onChange(stopped.key),
+        onSpared: (spared) => this.#events.onChange(spared.key),
         // Not at once: this comes from inside a tick, which goes over the loops.
         onEmpty: () => void this.#parts.clock.after(0, () => this.#endGone()),
       },
@@ -286,28 +287,29 @@ export class Engine {
   }
 
   /** One pass over /proc, in slices between the ticks; then members and owners anew. */
-  async #sweep(): Promise<void> {
-    if (this.#isSweeping) return;
-    this.#isSweeping = true;
+  #sweep(): Promise<void> {
+    this.#sweeping ??= this.#sweepOnce().finally(() => {
+      this.#sweeping = undefined;
+    });
+    return this.#sweeping;
+  }
+
+  async #sweepOnce(): Promise<void> {
     this.#isSweepSoon = false;
     let costMs = 0;
-    try {
-      const slices = this.#parts.table.sweepSliced();
-      for (;;) {
-        const startedAtMs = this.#parts.clock.monotonicMs();
-        const isDone = slices.next().done === true;
-        costMs += this.#parts.clock.monotonicMs() - startedAtMs;
-        if (isDone) break;
-        await new Promise<void>((resolve) => setImmediate(resolve));
-      }
+    const slices = this.#parts.table.sweepSliced();
+    for (;;) {
       const startedAtMs = this.#parts.clock.monotonicMs();
-      this.#sweptAtMs = startedAtMs;
-      this.#membership.refresh();
-      this.#endGone();
+      const isDone = slices.next().done === true;
       costMs += this.#parts.clock.monotonicMs() - startedAtMs;
-    } finally {
-      this.#isSweeping = false;
+      if (isDone) break;
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
+    const startedAtMs = this.#parts.clock.monotonicMs();
+    this.#sweptAtMs = startedAtMs;
+    this.#membership.refresh();
+    this.#endGone();
+    costMs += this.#parts.clock.monotonicMs() - startedAtMs;
     this.#sweepCostMs = costMs;
     this.#scheduleSweep(Math.min(MAX_SWEEP_EVERY_MS, Math.max(SWEEP_EVERY_MS, costMs / SWEEP_COST_RATIO)));
   }
@@ -331,9 +333,11 @@ export class Engine {
     this.closeGate('gap', 'the worker was away and looks at everything anew');
     try {
       await this.#events.onGap(gapMs);
+      await this.#sweeping; // one that began before the gap has seen what was before
       await this.#sweep();
       this.openGate('gap');
     } catch (error) {
+      if (this.#gates.has('stopping')) return;
       this.#parts.log.warn({ err: error }, 'could not look at everything anew; trying again');
       this.#parts.clock.after(GAP_RETRY_MS, () => void this.#lookIntoGap(gapMs));
     }
@@ -350,7 +354,7 @@ function shareSoFar(members: Iterable<ProcessEntry>, proc: Proc, nowBootMs: numb
   for (const member of members) {
     const now = proc.readStat(member.pid);
     const ageTicks = nowTicks - member.startTicks;
-    if (now?.startTicks !== member.startTicks || isDead(now.state) || ageTicks < MIN_AGE_TICKS) continue;
+    if (now?.startTicks !== member.startTicks || isDead(now) || ageTicks < MIN_AGE_TICKS) continue;
     share = (share ?? 0) + now.ownTicks / ageTicks;
   }
   return share;

@@ -2,9 +2,9 @@
  * A hobble loop: one target under one duty cycle, from the order that put it in until it ends. It holds the group of
  * its processes and what was measured of them. States:
  *
- *   armed ◄──► hobbling ──► (ended)        armed: no process at present
+ *   armed ◄──► hobbling ◄──► spared        armed: no process at present; spared: idle by itself (idleness.ts)
  *                 │
- *                 └──► denied              a parent outside stops with its child, or the rules forbid it
+ *                 └──► denied              a parent outside stops with its child
  *
  * However it ends, its processes run.
  */
@@ -15,6 +15,7 @@ import { type SignalGroup, type SignalParts, SignalGroup as Signals } from '../m
 import { TICKS_PER_SECOND } from '../process/stat.ts';
 import type { ProcessEntry } from '../process/table.ts';
 import { CpuCounter } from './cpu-counter.ts';
+import { Idleness } from './idleness.ts';
 import type { Phased } from './scheduler.ts';
 import type { DutyCycle } from './slots.ts';
 
@@ -34,6 +35,8 @@ export interface LoopEvents {
   /** The journal could not be written, so newcomers were not stopped. */
   onJournalBroken(loop: HobbleLoop): void;
   onFirstStop(loop: HobbleLoop): void;
+  /** It is spared from now on, or cycled again. */
+  onSpared(loop: HobbleLoop): void;
   /** Its last process was found to have ended. */
   onEmpty(loop: HobbleLoop): void;
 }
@@ -53,8 +56,8 @@ export class HobbleLoop implements Phased {
   exempted = 0;
   ownedElsewhere = 0;
   cycle: DutyCycle;
+  /** True: cycled even while it is idle. */
   every: boolean;
-  state: TargetState = 'armed';
   why: string | null = null;
   beforeRatio: number | null = null;
   stops = 0;
@@ -65,6 +68,8 @@ export class HobbleLoop implements Phased {
   #usage: UsagePoint[] = [];
   #inspectedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
+  #isDenied = false;
+  readonly #idleness = new Idleness();
 
   constructor(target: Target, scope: Scope, cycle: DutyCycle, every: boolean, parts: SignalParts, events: LoopEvents) {
     this.key = formatTarget(target);
@@ -80,6 +85,16 @@ export class HobbleLoop implements Phased {
   /** The share of time it leaves; of overlapping loops the lowest owns a process (invariant 8). */
   get runRatio(): number {
     return runRatio(this.cycle);
+  }
+
+  get state(): TargetState {
+    if (this.#isDenied) return 'denied';
+    if (this.#group.size === 0) return 'armed';
+    return this.#isSpared ? 'spared' : 'hobbling';
+  }
+
+  get #isSpared(): boolean {
+    return !this.every && this.#idleness.isSpared;
   }
 
   /** Processes it owns now. */
@@ -110,24 +125,22 @@ export class HobbleLoop implements Phased {
 
   /** Makes these its own processes, and notes what of the target it does not hobble. */
   setOwned(entries: Iterable<ProcessEntry>, left: { exempted: number; ownedElsewhere: number; tooMany: number }): void {
-    if (this.state === 'denied') return;
+    if (this.#isDenied) return;
     this.exempted = left.exempted;
     this.ownedElsewhere = left.ownedElsewhere;
     this.why = left.tooMany === 0 ? null : `${left.tooMany} more than bounds.processesPerTarget run on`;
     this.#group.setMembers(entries);
-    this.state = this.#group.size > 0 ? 'hobbling' : 'armed';
   }
 
   addBorn(entries: readonly ProcessEntry[]): void {
-    if (this.state === 'denied') return;
+    if (this.#isDenied) return;
     this.#group.addMembers(entries);
-    this.state = 'hobbling';
   }
 
   enterStop(): void {
-    if (this.#isStopped || this.state === 'denied') return;
+    if (this.#isStopped || this.#isDenied) return;
     this.#inspectIfDue();
-    if (this.#group.size === 0) return;
+    if (this.#group.size === 0 || this.#isSpared) return;
     const outcome = this.#group.stop();
     if (outcome.status === 'journal-broken') {
       this.#group.run();
@@ -151,7 +164,7 @@ export class HobbleLoop implements Phased {
   deny(why: string): void {
     this.#group.release();
     this.#isStopped = false;
-    this.state = 'denied';
+    this.#isDenied = true;
     this.why = why;
     this.#events.onDenied(this, why);
   }
@@ -165,14 +178,18 @@ export class HobbleLoop implements Phased {
   #inspectIfDue(): void {
     const nowMs = this.#nowMs();
     if (nowMs - this.#inspectedAtMs < INSPECT_EVERY_MS) return;
+    const sinceMs = nowMs - this.#inspectedAtMs;
     this.#inspectedAtMs = nowMs;
-    const alive = this.#group.inspect();
-    this.#cpu.look(alive);
+    const sizeBefore = this.#group.size;
+    const { alive, isRunnable } = this.#group.inspect();
+    const usedTicks = this.#cpu.look(alive);
     this.#usage.push({ atMs: nowMs, totalTicks: this.#cpu.totalTicks });
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
-    if (this.state === 'hobbling' && alive.length === 0) {
-      this.state = 'armed';
-      this.#events.onEmpty(this);
-    }
+    if (sizeBefore > 0 && alive.length === 0) this.#events.onEmpty(this);
+    if (!Number.isFinite(sinceMs)) return; // the first look is what the next one is compared with
+    const wasSpared = this.#isSpared;
+    const usedRatio = usedTicks / TICKS_PER_SECOND / (sinceMs / 1000);
+    this.#idleness.take({ usedRatio, isRunnable }, this.runRatio);
+    if (wasSpared !== this.#isSpared) this.#events.onSpared(this);
   }
 }

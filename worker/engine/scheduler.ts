@@ -7,7 +7,7 @@
  * anything (invariant 1).
  */
 import type { Clock, Timer } from '../../shared/clock.ts';
-import { align, chooseSlot, createSlot, type DutyCycle, enterRun, enterStop, type Slot, slotCount } from './slots.ts';
+import { align, chooseSlot, createSlot, type DutyCycle, enterRun, enterStop, type Slot } from './slots.ts';
 
 /** What the scheduler asks of a loop. Both are synchronous and must not throw. */
 export interface Phased {
@@ -32,8 +32,8 @@ export class Scheduler<Loop extends Phased> {
   readonly #clock: Clock;
   readonly #cores: number;
   readonly #events: SchedulerEvents;
-  /** Slots by duty cycle, then by index; holes where nobody is. */
-  readonly #slots = new Map<string, (Slot<Loop> | undefined)[]>();
+  /** Slots by duty cycle, then by index; only those that hold somebody, since a cycle can have 10,000 of them. */
+  readonly #slots = new Map<string, Map<number, Slot<Loop>>>();
   readonly #slotOf = new Map<Loop, Slot<Loop>>();
   #timer: Timer | undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
@@ -57,22 +57,29 @@ export class Scheduler<Loop extends Phased> {
     const key = `${cycle.runMs}/${cycle.stopMs}`;
     let slots = this.#slots.get(key);
     if (!slots) {
-      slots = new Array<Slot<Loop> | undefined>(slotCount(cycle)).fill(undefined);
+      slots = new Map();
       this.#slots.set(key, slots);
     }
-    const index = chooseSlot(
-      slots.map((slot) => slot?.loops.size ?? 0),
-      cycle,
-      this.#cores,
-    );
-    const slot = slots[index] ?? createSlot<Loop>({ ...cycle }, index, nowMs);
-    slots[index] = slot;
+    const loopsPerSlot = new Array<number>(Math.max(0, ...slots.keys()) + 1).fill(0);
+    for (const [index, { loops }] of slots) loopsPerSlot[index] = loops.size;
+    const index = chooseSlot(loopsPerSlot, cycle, this.#cores);
+    const slot = slots.get(index) ?? createSlot<Loop>({ ...cycle }, index, nowMs);
+    slots.set(index, slot);
     slot.loops.add(loop);
     this.#slotOf.set(loop, slot);
     if (this.#suspended) return;
     this.#arm();
     // An overdue timer means that time has passed unseen: its tick will decide, not this call.
-    if (slot.phase === 'stop' && nowMs < this.#dueAtMs) loop.enterStop();
+    if (slot.phase === 'stop' && nowMs < this.#dueAtMs) this.#stop([loop]);
+  }
+
+  /** A loop may suspend everything from within its stop (the journal is full): whoever comes after it stays running. */
+  #stop(loops: Iterable<Loop>): void {
+    for (const loop of loops) {
+      if (this.#suspended) return;
+      loop.enterStop();
+      if (this.#suspended) loop.enterRun();
+    }
   }
 
   /** Removes a loop, leaving it in its run phase. */
@@ -85,8 +92,8 @@ export class Scheduler<Loop extends Phased> {
     if (slot.loops.size > 0) return;
     const key = `${slot.cycle.runMs}/${slot.cycle.stopMs}`;
     const slots = this.#slots.get(key)!;
-    slots[slots.indexOf(slot)] = undefined;
-    if (slots.every((other) => other === undefined)) this.#slots.delete(key);
+    for (const [index, other] of slots) if (other === slot) slots.delete(index);
+    if (slots.size === 0) this.#slots.delete(key);
     this.#arm();
   }
 
@@ -106,7 +113,7 @@ export class Scheduler<Loop extends Phased> {
     const nowMs = this.#clock.monotonicMs();
     for (const slot of this.#all()) {
       align(slot, nowMs);
-      if (slot.phase === 'stop') for (const loop of slot.loops) loop.enterStop();
+      if (slot.phase === 'stop') this.#stop(slot.loops);
     }
     this.#arm();
   }
@@ -120,7 +127,7 @@ export class Scheduler<Loop extends Phased> {
   }
 
   *#all(): Generator<Slot<Loop>> {
-    for (const slots of this.#slots.values()) for (const slot of slots) if (slot) yield slot;
+    for (const slots of this.#slots.values()) yield* slots.values();
   }
 
   #arm(): void {
@@ -152,7 +159,7 @@ export class Scheduler<Loop extends Phased> {
       if (stopping.length > 0) this.#events.beforeStops();
       for (const slot of stopping) {
         enterStop(slot, this.#clock.monotonicMs());
-        for (const loop of slot.loops) loop.enterStop();
+        this.#stop(slot.loops);
       }
       const stoppedAtMs = this.#clock.monotonicMs();
       for (const slot of running) {

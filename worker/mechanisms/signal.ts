@@ -15,8 +15,13 @@ import { isDead, isStopped } from '../process/stat.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { parentsFirst } from '../process/tree.ts';
 
-/** How long a parent may take to be seen stopped, milliseconds; its children are left running for this phase then. */
+/**
+ * How long one stop may wait for parents to be seen stopped, milliseconds, all of them together: a user who has many
+ * that never are must not hold up the phases of others. A child whose parent was not seen is left running for this phase,
+ * but only so often: then it is stopped all the same, since what its own parent sees is its user's affair.
+ */
 const SEEN_STOPPED_WITHIN_MS = 5;
+const MAX_SPARED_PHASES = 3;
 
 interface Member {
   readonly pid: number;
@@ -31,6 +36,8 @@ interface Member {
   isFresh: boolean;
   /** This parent must be seen stopped before we are signalled. */
   wary: Member | undefined;
+  /** Phases in a row in which it was left running because that parent was not seen stopped. */
+  spared: number;
   permission: boolean;
 }
 
@@ -54,6 +61,7 @@ export type StopOutcome = { status: 'stopped'; signals: number } | { status: 'jo
 export class SignalGroup {
   readonly #parts: SignalParts;
   #members: Member[] = [];
+  #waitLeftMs = SEEN_STOPPED_WITHIN_MS;
   #bystanders: Bystander[] = [];
 
   constructor(parts: SignalParts) {
@@ -104,6 +112,7 @@ export class SignalGroup {
       isForeign: false,
       isFresh: true,
       wary: undefined,
+      spared: 0,
       permission: true,
     };
   }
@@ -126,14 +135,19 @@ export class SignalGroup {
     let settled = 0;
     const gone: Member[] = [];
     const unseen = new Set<Member>();
+    this.#waitLeftMs = SEEN_STOPPED_WITHIN_MS;
     let signals = 0;
     for (const member of this.#members) {
       if (member.isStopped) continue;
       // A user at a terminal may press Ctrl-Z at any time, so there the state is read before every stop.
       if ((member.entry.tty !== 0 || member.isFresh || member.isForeign) && !this.#mayStop(member, gone)) continue;
-      if (member.wary && (unseen.has(member.wary) || !this.#isSeenStopped(member.wary))) {
-        unseen.add(member);
-        continue;
+      if (member.wary) {
+        if (!unseen.has(member.wary) && this.#isSeenStopped(member.wary, member.spared)) member.spared = 0;
+        else if (member.spared < MAX_SPARED_PHASES) {
+          member.spared++;
+          unseen.add(member);
+          continue;
+        }
       }
       switch (sendStop(member.pid)) {
         case 'sent':
@@ -183,7 +197,7 @@ export class SignalGroup {
 
   #mayStop(member: Member, gone: Member[]): boolean {
     const now = member.stat.read();
-    if (!now || isDead(now.state)) {
+    if (!now || isDead(now)) {
       gone.push(member);
       return false;
     }
@@ -196,15 +210,19 @@ export class SignalGroup {
     return !isForeign;
   }
 
-  /** Waits, within bounds, until a member that was sent a stop is seen stopped. */
-  #isSeenStopped(member: Member): boolean {
-    const giveUpAtMs = this.#parts.clock.monotonicMs() + SEEN_STOPPED_WITHIN_MS;
+  /** Waits, within bounds, until a member that was sent a stop is seen stopped. Not at all for one that never is. */
+  #isSeenStopped(member: Member, spared: number): boolean {
+    const startedAtMs = this.#parts.clock.monotonicMs();
+    const waitMs = spared < MAX_SPARED_PHASES ? this.#waitLeftMs : 0;
+    let waitedMs = 0;
+    let isSeen = false;
     do {
       const now = member.stat.read();
-      if (!now || isDead(now.state) || isStopped(now.state)) return true;
-      if (!member.isStopped) return false;
-    } while (this.#parts.clock.monotonicMs() < giveUpAtMs);
-    return false;
+      isSeen = !now || isDead(now) || isStopped(now.state) || (member.isStopped && seesNothing(now.state));
+      waitedMs = this.#parts.clock.monotonicMs() - startedAtMs;
+    } while (!isSeen && member.isStopped && waitedMs < waitMs);
+    this.#waitLeftMs = Math.max(0, this.#waitLeftMs - waitedMs);
+    return isSeen;
   }
 
   /** Enters the run phase: what we stopped continues, children first. */
@@ -239,20 +257,23 @@ export class SignalGroup {
 
   /**
    * Looks at every member, in the run phase: the dead leave, those stopped by others are noted, and tables are brought
-   * up to date. Returns what lives. One read of 4 µs per member, over a kept descriptor.
+   * up to date. Returns what lives, and whether
+   * any of it waits for a core. One read of 4 µs per member, over a kept descriptor.
    */
-  inspect(): ProcessEntry[] {
+  inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
     const gone: Member[] = [];
     const alive: ProcessEntry[] = [];
     let moved = false;
+    let isRunnable = false;
     for (const member of this.#members) {
       const now = member.stat.read();
-      if (!now || isDead(now.state)) {
+      if (!now || isDead(now)) {
         gone.push(member);
         continue;
       }
       if (this.#parts.table.update(member.entry, now)) moved = true;
       alive.push(member.entry);
+      if (now.state === 'R') isRunnable = true;
       if (!member.isStopped && isStopped(now.state) && !member.isForeign) {
         member.isForeign = true;
         this.#parts.journal.left([member]);
@@ -260,7 +281,7 @@ export class SignalGroup {
     }
     if (gone.length > 0) this.#forget(gone);
     else if (moved) this.#arrange(this.#members);
-    return alive;
+    return { alive, isRunnable };
   }
 
   /** Everything runs and the group is empty. */
@@ -277,7 +298,8 @@ export class SignalGroup {
   }
 
   #drop(members: readonly Member[]): void {
-    for (const member of members) {
+    // Members come parents first, here too.
+    for (const member of members.toReversed()) {
       if (member.isStopped) sendContinue(member.pid);
       member.isStopped = false;
       member.stat.close();
@@ -302,4 +324,12 @@ export class SignalGroup {
  */
 function wouldNotice(parent: ProcessEntry, child: ProcessEntry): boolean {
   return (parent.session === child.session && parent.pgrp !== child.pgrp) || parent.realUid !== child.realUid;
+}
+
+/**
+ * A parent that was sent a stop and stops before it can look at its child: one in an uninterruptible wait (vfork, a slow
+ * disk), and one whose first thread has ended, whose state never shows it.
+ */
+function seesNothing(state: string): boolean {
+  return state === 'D' || state === 'Z';
 }

@@ -16,7 +16,7 @@ export interface Identity {
 /** True while that very process lives. */
 export function isAlive(proc: Proc, { pid, startTicks }: Identity): boolean {
   const stat = proc.readStat(pid);
-  return stat !== undefined && stat.startTicks === startTicks && !isDead(stat.state);
+  return stat !== undefined && stat.startTicks === startTicks && !isDead(stat);
 }
 
 /** The tree of a process that we started, itself first; empty when it is gone. */

@@ -88,9 +88,12 @@ export function parseStatus(text: string): ProcStatus | undefined {
   };
 }
 
-/** A process that has ended, whether or not its parent has noticed: a zombie still answers kill(pid, 0). */
-export function isDead(state: string): boolean {
-  return state === 'Z' || state === 'X' || state === 'x';
+/**
+ * A process that has ended, whether or not its parent has noticed: a zombie still answers kill(pid, 0). One whose first
+ * thread alone has ended shows state Z as well, and goes on in its other threads.
+ */
+export function isDead({ state, threads }: Pick<ProcStat, 'state' | 'threads'>): boolean {
+  return (state === 'Z' && threads <= 1) || state === 'X' || state === 'x';
 }
 
 /** Stopped by a signal (T) or held by a debugger (t). */

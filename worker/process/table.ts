@@ -42,6 +42,8 @@ export class ProcessTable {
   readonly #children = new Map<number, Set<ProcessEntry>>();
   #pass = 0;
   #lastPid: number | undefined;
+  /** Pids given out at the last look and not there: ended, or not shown yet. Looked at once more. */
+  #notYet: number[] = [];
 
   constructor(proc: Proc) {
     this.#proc = proc;
@@ -122,15 +124,20 @@ export class ProcessTable {
     const last = this.#proc.lastPid();
     const before = this.#lastPid;
     if (last === undefined || before === undefined) return undefined;
-    if (last === before) return [];
+    if (last === before && this.#notYet.length === 0) return [];
     this.#lastPid = last;
+    const again = this.#notYet;
+    this.#notYet = [];
     if (last < before || last - before > MAX_BIRTHS) return undefined;
     const born: ProcessEntry[] = [];
-    for (let pid = before + 1; pid <= last; pid++) {
-      if (this.#byPid.get(pid)?.isAlive) continue;
+    const look = (pid: number): boolean => {
+      if (this.#byPid.get(pid)?.isAlive) return true;
       const entry = this.#read(pid, this.#pass);
       if (entry) born.push(entry);
-    }
+      return entry !== undefined;
+    };
+    for (const pid of again) look(pid);
+    for (let pid = before + 1; pid <= last; pid++) if (!look(pid)) this.#notYet.push(pid);
     return born;
   }
 
@@ -148,7 +155,7 @@ export class ProcessTable {
   #read(pid: number, pass: number): ProcessEntry | undefined {
     const stat = this.#proc.readStat(pid);
     const known = this.#byPid.get(pid);
-    if (!stat || isDead(stat.state)) {
+    if (!stat || isDead(stat)) {
       if (known) this.#forget(known);
       return undefined;
     }

@@ -35,13 +35,13 @@ export function parentsFirst<T extends Kin>(members: Iterable<T>): T[] {
 
 /** The ancestors of a process, itself included, up to pid 1. */
 export function ancestors(pid: number, parentOf: (pid: number) => number | undefined): number[] {
-  const line: number[] = [];
+  const line = new Set<number>();
   let current: number | undefined = pid;
-  while (current !== undefined && current > 0 && !line.includes(current)) {
-    line.push(current);
+  while (current !== undefined && current > 0 && !line.has(current)) {
+    line.add(current);
     current = parentOf(current);
   }
-  return line;
+  return [...line];
 }
 
 /**

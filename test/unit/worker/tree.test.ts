@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ProcessEntry } from '../../../worker/process/table.ts';
-import { addDescendants, ancestors, parentsFirst, rootsAmong } from '../../../worker/process/tree.ts';
+import { addDescendants, ancestors, parentsFirst } from '../../../worker/process/tree.ts';
 
 interface Kin {
   pid: number;
@@ -42,10 +42,10 @@ const entry = ({ pid, ppid }: Kin, parts: Partial<ProcessEntry> = {}): ProcessEn
   pass: 1,
   ...parts,
 });
-const tableOf = (entries: readonly ProcessEntry[]) => ({
-  entries: () => entries,
-  get: (pid: number) => entries.find((one) => one.pid === pid),
-});
+const tableOf = (entries: readonly ProcessEntry[]) => {
+  const children = Map.groupBy(entries, ({ ppid }) => ppid);
+  return { childrenOf: (pid: number) => children.get(pid) ?? [] };
+};
 
 describe('parentsFirst', () => {
   it('keeps everybody, once, and puts every parent before its children', () => {
@@ -76,29 +76,6 @@ describe('parentsFirst', () => {
     const sorted = parentsFirst(deepChain());
     expect(sorted[0]!.pid).toBe(2);
     expect(sorted.at(-1)!.pid).toBe(DEEP + 1);
-  });
-});
-
-describe('rootsAmong', () => {
-  it('finds the roots of two trees among 16 shuffled pids', () => {
-    const tree = (root: number) =>
-      [0, 1, 2, 3, 4, 5, 6, 7].map((index) => ({
-        pid: root + index,
-        ppid: index === 0 ? 1 : root + ((index - 1) >> 1),
-      }));
-    const all = [...tree(100), ...tree(200)].map((kin, index) => ({ kin, at: (index * 7) % 16 }));
-    const shuffled = all.toSorted((a, b) => a.at - b.at).map(({ kin }) => kin);
-    expect(rootsAmong(shuffled).map(({ pid }) => pid)).toEqual([100, 200]);
-  });
-
-  it('gives those whose parent is not among them, and no other', () => {
-    fc.assert(
-      fc.property(anyKin, (kin) => {
-        const pids = new Set(kin.map(({ pid }) => pid));
-        const roots = new Set(rootsAmong(kin).map(({ pid }) => pid));
-        for (const { pid, ppid } of kin) expect(roots.has(pid)).toBe(!pids.has(ppid));
-      }),
-    );
   });
 });
 

@@ -1,0 +1,62 @@
+/**
+ * Sparing the idle. A duty cycle is a cap on CPU: a target that uses less than its share by itself needs no signals.
+ * Pure; one sample a second goes in, and whether to cycle comes out.
+ *
+ *   cycled ── idle for enough samples in a row ──► spared ── one sample over the cap ──► cycled
+ *
+ * Under the hobble a busy target uses about its cap, so little use alone proves nothing: a target counts as idle when
+ * it used less than half of its cap and none of its processes waited for a core when its run phase ended. On a machine
+ * whose cores are all busy the first would be true of a spinner, the second never is.
+ *
+ * Going over while spared is worth one sample of full speed. So that nobody lives on that, each time doubles how long
+ * the target must be idle before it is spared again; a long time without forgives.
+ */
+
+export interface IdleSample {
+  /** CPU share of one core since the last sample, ended and reaped children included. */
+  usedRatio: number;
+  /** A process of it was runnable when the run phase ended. */
+  isRunnable: boolean;
+}
+
+const FIRST_IDLE_SAMPLES = 2;
+/** At most one sample of full speed a minute: 1.7 % of a core. */
+const MOST_IDLE_SAMPLES = 64;
+/** Spared samples without going over that halve the demand again. */
+const FORGIVEN_AFTER_SAMPLES = 300;
+const IDLE_SHARE_OF_CAP = 0.5;
+
+export class Idleness {
+  #isSpared = false;
+  #needed = FIRST_IDLE_SAMPLES;
+  #idleInARow = 0;
+  #cleanInARow = 0;
+
+  get isSpared(): boolean {
+    return this.#isSpared;
+  }
+
+  /** Takes one sample; `capRatio` is the share of one core that the duty cycle leaves. Returns whether it is spared. */
+  take({ usedRatio, isRunnable }: IdleSample, capRatio: number): boolean {
+    if (this.#isSpared) {
+      if (usedRatio > capRatio) this.#goOver();
+      else if (++this.#cleanInARow >= FORGIVEN_AFTER_SAMPLES) this.#forgive();
+      return this.#isSpared;
+    }
+    this.#idleInARow = !isRunnable && usedRatio < capRatio * IDLE_SHARE_OF_CAP ? this.#idleInARow + 1 : 0;
+    this.#isSpared = this.#idleInARow >= this.#needed;
+    return this.#isSpared;
+  }
+
+  #goOver(): void {
+    this.#isSpared = false;
+    this.#idleInARow = 0;
+    this.#cleanInARow = 0;
+    this.#needed = Math.min(MOST_IDLE_SAMPLES, this.#needed * 2);
+  }
+
+  #forgive(): void {
+    this.#cleanInARow = 0;
+    this.#needed = Math.max(FIRST_IDLE_SAMPLES, this.#needed / 2);
+  }
+}
