@@ -82,7 +82,7 @@ async function main(args: readonly string[]): Promise<number> {
 // bin/hobbler.js starts this under another Node over a channel; a closed one means that it was killed.
 if (process.channel) {
   process.on('disconnect', () => {
-    if (!process.emit('SIGTERM')) process.exit(EXIT.failed);
+    if (!process.emit('SIGTERM', 'SIGTERM')) process.exit(EXIT.failed);
   });
   process.channel.unref();
 }

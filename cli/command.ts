@@ -60,7 +60,12 @@ function gateOf(child: ChildProcess) {
 export async function endCommand(
   command: Command,
   signal: NodeJS.Signals,
-  { proc, clock, hurry, wasToldByTerminal }: { proc: Proc; clock: Clock; hurry: Promise<unknown>; wasToldByTerminal: boolean },
+  {
+    proc,
+    clock,
+    hurry,
+    wasToldByTerminal,
+  }: { proc: Proc; clock: Clock; hurry: Promise<unknown>; wasToldByTerminal: boolean },
 ): Promise<void> {
   let isHurried = false;
   void hurry.then(() => {

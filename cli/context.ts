@@ -3,7 +3,7 @@
  * Owns the precedence: option, then environment, then config file, then default. Opens nothing until asked.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../shared/clock.ts';
@@ -84,11 +84,7 @@ export class Settings {
 
   /** The Redis that was named somewhere; undefined: none was. */
   get givenRedisUrl(): string | undefined {
-    return (
-      this.#options.redis ??
-      this.#environment.redisUrl ??
-      loadSection(this.configPath, 'redis', redisSchema).url
-    );
+    return this.#options.redis ?? this.#environment.redisUrl ?? loadSection(this.configPath, 'redis', redisSchema).url;
   }
 
   get redisUrl(): string {
@@ -155,6 +151,15 @@ export function readSigner({ signingKey, signingKeyFile, signingKeyId }: Environ
 
 /** `operator:NAME` for orders and the audit. */
 export function operatorOf({ user }: Environment): string {
-  const name = (user ?? `uid-${process.getuid?.() ?? 'unknown'}`).replace(/[^\x21-\x7e]/g, '?').slice(0, 64);
+  const name = (user ?? loginName()).replace(/[^\x21-\x7e]/g, '?').slice(0, 64);
   return `operator:${name}`;
+}
+
+/** Throws for a uid without a name, as containers have it: then the number has to do. */
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid-${process.getuid?.() ?? 'unknown'}`;
+  }
 }

@@ -117,7 +117,11 @@ async function medianRoundTripMs(redis: { ping(): Promise<unknown> }, clock: Cli
 export function roundTripFinding(roundTripMs: number): Finding {
   const finding = { name: 'redis round trip', detail: `${roundTripMs.toFixed(1)} ms` };
   if (roundTripMs <= SLOW_ROUND_TRIP_MS) return { ...finding, status: 'ok' };
-  return { ...finding, status: 'warn', hint: 'orders take a few of these; look at the network, and at the load of Redis' };
+  return {
+    ...finding,
+    status: 'warn',
+    hint: 'orders take a few of these; look at the network, and at the load of Redis',
+  };
 }
 
 /** How far this machine's clock is from Redis's, which all times in orders go by. */
@@ -138,7 +142,11 @@ function trustFinding(settings: Settings, url: string): Finding {
   const { keys, allowUnsigned } = settings.worker;
   if (keys.length > 0) return { name, status: 'ok', detail: `orders must be signed by one of ${keys.length} keys` };
   if (isLoopback(url)) {
-    return { name, status: 'ok', detail: 'none asked: only this machine reaches that Redis, and who does gives orders' };
+    return {
+      name,
+      status: 'ok',
+      detail: 'none asked: only this machine reaches that Redis, and who does gives orders',
+    };
   }
   return {
     name,

@@ -41,7 +41,10 @@ Orders stand and go on expiring; what of them is left is taken up again at unhol
     });
 
   place(program.command('unhold').description('lift a hold'))
-    .addHelpText('after', '\nLifts exactly one: of the fleet, of --host, or --local. A host stays held while any of them stands.')
+    .addHelpText(
+      'after',
+      '\nLifts exactly one: of the fleet, of --host, or --local. A host stays held while any of them stands.',
+    )
     .action(async (options: HoldOptions, command: Command) => {
       const settings = new Settings(command, cli);
       finish(await liftHold(cli, settings, checked(options)));
@@ -72,7 +75,9 @@ async function putHold(cli: Cli, settings: Settings, { host, local, reason }: Ho
   const { hold } = await import('../shared/redis/fleet.ts');
   return withRedis(settings, async (redis) => {
     await hold(redis, host, reason, operatorOf(cli.environment));
-    cli.out(`held ${host ?? 'the fleet'}; lift it with: hobbler unhold${host === undefined ? '' : ` --host ${host}`} --reason …`);
+    cli.out(
+      `held ${host ?? 'the fleet'}; lift it with: hobbler unhold${host === undefined ? '' : ` --host ${host}`} --reason …`,
+    );
     const silent = await awaitHeld(redis, cli, (view) => host === undefined || view.host === host);
     return sayWhoIsSilent(cli, silent);
   });
@@ -112,9 +117,12 @@ export async function awaitHeld(
 /** Says which hosts have not confirmed. Returns the exit code. */
 export function sayWhoIsSilent(cli: Cli, silent: readonly { host: string; liveness: string }[]): number {
   for (const { host, liveness } of silent) {
-    cli.note(`  ${host}: ${liveness}, has not confirmed${liveness === 'lost' ? '; its guard lets everything go when its worker dies' : ''}`);
+    cli.note(
+      `  ${host}: ${liveness}, has not confirmed${liveness === 'lost' ? '; its guard lets everything go when its worker dies' : ''}`,
+    );
   }
   const alive = silent.filter(({ liveness }) => liveness !== 'lost');
-  if (alive.length > 0) cli.note(`hobbler: ${count(alive.length, 'live host')} did not confirm; look with: hobbler status`);
+  if (alive.length > 0)
+    cli.note(`hobbler: ${count(alive.length, 'live host')} did not confirm; look with: hobbler status`);
   return silent.length === 0 ? EXIT.ok : EXIT.unavailable;
 }

@@ -66,7 +66,7 @@ export function putLocalHold(stateDir: string, reason: string): void {
   } catch (error) {
     throw new HobblerError('denied', `the local hold cannot be written (${messageOf(error)})`, {
       where: hold,
-      hint: "become the user who runs the worker, or give its directory with --state-dir",
+      hint: 'become the user who runs the worker, or give its directory with --state-dir',
     });
   }
 }

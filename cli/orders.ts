@@ -76,7 +76,12 @@ function addPlaceOptions(command: Command): Command {
     .option('--host <name>', 'the host it is on (default: this one)')
     .option('--fleet', 'on every host, later ones too')
     .option('--account <name>', 'the account it is done for, where that is not the target')
-    .option('--wait <duration>', 'how long to wait for the answer; 0s: not at all', parseDuration('--wait'), parseDuration('--wait')(DEFAULT_WAIT))
+    .option(
+      '--wait <duration>',
+      'how long to wait for the answer; 0s: not at all',
+      parseDuration('--wait'),
+      parseDuration('--wait')(DEFAULT_WAIT),
+    )
     .option('--json', 'print the order and what came of it as JSON');
 }
 
@@ -93,13 +98,22 @@ function requestFrom(
   const host = fleet ? FLEET : named === undefined ? settings.host : parseHost(named);
   const target = host === settings.host ? parseLocalTarget(text, new Proc()) : parseRemoteTarget(text, host);
   if (fleet && target.kind === 'pid') {
-    throw new HobblerError('invalid-input', 'a pid is of one host', { where: '--fleet', got: text, hint: 'use --host' });
+    throw new HobblerError('invalid-input', 'a pid is of one host', {
+      where: '--fleet',
+      got: text,
+      hint: 'use --host',
+    });
   }
   const named_ = account === undefined ? {} : { account };
   return { action, host, target: formatTarget(target), ...named_, reason, by: operatorOf(cli.environment) };
 }
 
-async function give(cli: Cli, settings: Settings, request: OrderRequest, { wait, json }: PlaceOptions): Promise<number> {
+async function give(
+  cli: Cli,
+  settings: Settings,
+  request: OrderRequest,
+  { wait, json }: PlaceOptions,
+): Promise<number> {
   const signer = readSigner(cli.environment);
   const { withRedis } = await import('./redis.ts');
   const { OrderIssuer } = await import('../shared/redis/issuer.ts');

@@ -23,7 +23,12 @@ export interface Outcome {
 const LOOK_EVERY_MS = 25;
 
 /** Waits until every host that was woken has answered, at most `waitMs`; 0 asks nobody. */
-export async function awaitOutcomes(redis: Redis, issued: IssuedOrder, waitMs: number, clock: Clock): Promise<Outcome[]> {
+export async function awaitOutcomes(
+  redis: Redis,
+  issued: IssuedOrder,
+  waitMs: number,
+  clock: Clock,
+): Promise<Outcome[]> {
   const giveUpAtMs = clock.monotonicMs() + waitMs;
   const waiting = new Map(Object.entries(issued.jobs));
   const outcomes: Outcome[] = [];
@@ -88,7 +93,14 @@ async function whyAsleep(redis: Redis, host: string): Promise<string> {
   const isKnown = hosts.some((view) => view.host === host);
   return isKnown
     ? 'its worker is not alive; it takes the order up when it comes back'
-    : `no worker has ever reported under that name${hosts.length > 0 ? ` (there are ${hosts.map((view) => view.host).slice(0, 8).join(', ')})` : ''}; the order stands until it comes`;
+    : `no worker has ever reported under that name${
+        hosts.length > 0
+          ? ` (there are ${hosts
+              .map((view) => view.host)
+              .slice(0, 8)
+              .join(', ')})`
+          : ''
+      }; the order stands until it comes`;
 }
 
 /** The exit code that says it: 1 where a host did not do it, 3 where one has not answered. */

@@ -77,7 +77,14 @@ async function releaseFleet(cli: Cli, settings: Settings, reason: string): Promi
       for (const { order } of records.values()) {
         if (order.action !== 'tarpit' || order.expiresAt <= nowMs) continue;
         const { target, account } = order;
-        await issuer.issue({ action: 'untarpit', host, target, ...(account === undefined ? {} : { account }), reason, by });
+        await issuer.issue({
+          action: 'untarpit',
+          host,
+          target,
+          ...(account === undefined ? {} : { account }),
+          reason,
+          by,
+        });
         takenBack++;
       }
     }

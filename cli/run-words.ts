@@ -15,7 +15,8 @@ export function formatLive(rows: readonly LocalRow[], columns: number): string {
 /** The lines of the summary: what each target was asked and got, and what hobbler itself used. */
 export function formatSummary({ rows, ownCpuRatio, elapsedMs }: LocalSummary): string[] {
   const lines = rows.map(({ target, status, why, askedRatio, gotRatio, beforeRatio, usedSeconds, stops }) => {
-    if (status === 'denied' || status === 'refused' || status === 'unsupported') return `${target}: ${status}, ${why ?? ''}`;
+    if (status === 'denied' || status === 'refused' || status === 'unsupported')
+      return `${target}: ${status}, ${why ?? ''}`;
     const before = beforeRatio === null ? '' : `, ${formatRatio(beforeRatio)} before`;
     return `${target}: got ${formatRatio(gotRatio)} of a core of ${formatRatio(askedRatio)} asked${before}; ${usedSeconds.toFixed(2)} s CPU, ${count(stops, 'stop')}`;
   });

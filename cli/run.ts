@@ -144,7 +144,8 @@ async function hobbleUntil(
   const timeUp = new Promise<void>((resolve) => {
     if (options.for !== undefined) clock.after(options.for, resolve);
   });
-  const onReport = (rows: LocalRow[]) => process.stderr.write(`${clearLine}${formatLive(rows, process.stderr.columns ?? 80)}`);
+  const onReport = (rows: LocalRow[]) =>
+    process.stderr.write(`${clearLine}${formatLive(rows, process.stderr.columns ?? 80)}`);
   try {
     return await hobbleLocally({
       targets,

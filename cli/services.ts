@@ -4,7 +4,7 @@
  * Services are loaded when they are asked for, so that no command waits for, or fails by, the parts of another.
  */
 import { randomBytes } from 'node:crypto';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Finish } from '../cli.ts';
 import type { Signer } from '../shared/signature.ts';
 import type { WorkerConfig } from '../worker/config.ts';
@@ -15,6 +15,7 @@ import { runToExit } from './running.ts';
 interface WorkerFlags {
   host?: string;
   allowUnsigned?: boolean;
+  guard?: WorkerConfig['guard'];
 }
 interface ProducerFlags {
   listen?: string;
@@ -31,7 +32,16 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
     .description('carry out orders on this host (one worker per host)')
     .option('--host <name>', "this host's name in the fleet (default: the machine's own)")
     .option('--allow-unsigned', 'take unsigned orders from a Redis that other machines can reach')
-    .addHelpText('after', '\nStop it with SIGTERM: everything runs again first. `hobbler doctor` says whether this host is ready.')
+    .addOption(
+      new Option('--guard <mode>', 'spawn one, or wait for an external one that another service runs').choices([
+        'spawn',
+        'external',
+      ]),
+    )
+    .addHelpText(
+      'after',
+      '\nStop it with SIGTERM: everything runs again first. `hobbler doctor` says whether this host is ready.',
+    )
     .action(async (flags: WorkerFlags, command: Command) => {
       const settings = new Settings(command, cli);
       const { createWorkerService } = await import('../worker/service.ts');
@@ -92,8 +102,9 @@ Users with their password's hash stand in the config file (hobbler passwd).`,
       const { loadAdminConfig } = await import('../admin/config.ts');
       const { createAdminService } = await import('../admin/service.ts');
       const log = settings.createLog('admin');
+      const address = listen === undefined ? {} : parseListen(listen);
       const config = loadAdminConfig(settings.configPath, cli.environment);
-      if (listen !== undefined) Object.assign(config.http, parseListen(listen));
+      Object.assign(config.http, address);
       const admin = createAdminService({
         config,
         redis: { url: settings.redisUrl, name: 'hobbler-admin' },
@@ -113,7 +124,9 @@ Users with their password's hash stand in the config file (hobbler passwd).`,
       `\nWithout a Redis URL it starts a private Redis, whose content ends with it. For a first look and for one machine;
 a fleet has a Redis of its own, and runs worker, producer and admin as services of their own.`,
     )
-    .action(async ({ host }: WorkerFlags, command: Command) => finish(await runUp(cli, new Settings(command, cli), host)));
+    .action(async ({ host }: WorkerFlags, command: Command) =>
+      finish(await runUp(cli, new Settings(command, cli), host)),
+    );
 }
 
 async function runUp(cli: Cli, settings: Settings, host: string | undefined): Promise<number> {
@@ -143,8 +156,14 @@ async function runUp(cli: Cli, settings: Settings, host: string | undefined): Pr
       `${cli.palette.bold('hobbler is up')} on ${worker.host}; Ctrl-C ends it and lets everything go`,
       `  Redis     ${found.what}`,
       `  producer  ${producer.url}   Authorization: Bearer ${environment.producerToken === undefined ? token : '(HOBBLER_PRODUCER_TOKEN)'}`,
-      `  admin     ${admin.url}   ${loginHint(cli, password, admins.users.map(({ name }) => name))}`,
-      ...(isOurs ? ['  in another shell, for tarpit, status and the like:', `    export HOBBLER_REDIS_URL='${found.url}'`] : []),
+      `  admin     ${admin.url}   ${loginHint(
+        cli,
+        password,
+        admins.users.map(({ name }) => name),
+      )}`,
+      ...(isOurs
+        ? ['  in another shell, for tarpit, status and the like:', `    export HOBBLER_REDIS_URL='${found.url}'`]
+        : []),
     ];
     cli.out(lines.join('\n'));
   };
@@ -169,13 +188,19 @@ function firstOperator({ environment }: Cli, password: string) {
 function loginHint({ environment }: Cli, password: string, users: readonly string[]): string {
   const name = environment.adminUser ?? 'admin';
   const others = users.filter((user) => user !== name);
-  const first = environment.adminPassword === undefined ? `${name} / ${password}` : `${name} / (HOBBLER_ADMIN_PASSWORD)`;
+  const first =
+    environment.adminPassword === undefined ? `${name} / ${password}` : `${name} / (HOBBLER_ADMIN_PASSWORD)`;
   return others.length === 0 ? `log in as ${first}` : `log in as ${first}, or as ${others.join(', ')}`;
 }
 
-function workerConfig(settings: Settings, { host, allowUnsigned }: WorkerFlags): WorkerConfig {
-  const name = host === undefined ? settings.host : parseHost(host);
-  return { ...settings.worker, host: name, allowUnsigned: allowUnsigned ?? settings.worker.allowUnsigned };
+function workerConfig(settings: Settings, { host, allowUnsigned, guard }: WorkerFlags): WorkerConfig {
+  const { worker } = settings;
+  return {
+    ...worker,
+    host: host === undefined ? settings.host : parseHost(host),
+    allowUnsigned: allowUnsigned ?? worker.allowUnsigned,
+    guard: guard ?? worker.guard,
+  };
 }
 
 function signedBy({ environment }: Cli): { signer?: Signer } {

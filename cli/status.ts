@@ -90,13 +90,36 @@ const TARGET_COLUMNS: readonly Column[] = [
 export function formatFleet({ hosts, hold, nowMs }: FleetView, palette: Palette): string[] {
   const lines: string[] = [];
   if (hold) {
-    lines.push(palette.yellow(`The fleet is held: ${plain(hold.reason)} (${plain(hold.by)}, ${formatAge(nowMs - hold.sinceMs)} ago)`));
+    lines.push(
+      palette.yellow(
+        `The fleet is held: ${plain(hold.reason)} (${plain(hold.by)}, ${formatAge(nowMs - hold.sinceMs)} ago)`,
+      ),
+    );
   }
-  if (hosts.length === 0) return [...lines, 'No worker has ever reported to this Redis. Start one with: hobbler worker'];
-  lines.push(...formatTable(HOST_COLUMNS, hosts.map((view) => hostRow(view, nowMs, palette))));
+  if (hosts.length === 0)
+    return [...lines, 'No worker has ever reported to this Redis. Start one with: hobbler worker'];
+  lines.push(
+    ...formatTable(
+      HOST_COLUMNS,
+      hosts.map((view) => hostRow(view, nowMs, palette)),
+    ),
+  );
   const targets = hosts.flatMap((view) => [
-    ...view.reports.map((report) => targetRow(view.host, report, nowMs, palette)),
-    ...view.brokenReports.map(({ target, why }) => [view.host, plain(target), '?', '', '', '', '', '', '', `report cannot be read: ${plain(why)}`]),
+    ...view.reports
+      .toSorted((a, b) => (a.target < b.target ? -1 : 1))
+      .map((report) => targetRow(view.host, report, nowMs, palette)),
+    ...view.brokenReports.map(({ target, why }) => [
+      view.host,
+      plain(target),
+      '?',
+      '',
+      '',
+      '',
+      '',
+      '',
+      '',
+      `report cannot be read: ${plain(why)}`,
+    ]),
   ]);
   lines.push('');
   if (targets.length === 0) lines.push('Nobody is in the tarpit.');
@@ -126,7 +149,8 @@ function hostRow({ host, liveness, status, broken, hold }: HostView, nowMs: numb
 }
 
 function targetRow(host: string, report: Report, nowMs: number, palette: Palette): string[] {
-  const { target, state, processes, beforeRatio, askedRatio, gotRatio, effective, expiresAtMs, by, reason, why } = report;
+  const { target, state, processes, beforeRatio, askedRatio, gotRatio, effective, expiresAtMs, by, reason, why } =
+    report;
   const isBad = effective === false || ['denied', 'unsupported', 'refused'].includes(state);
   return [
     host,

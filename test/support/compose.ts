@@ -41,7 +41,7 @@ export interface Stack {
   /** Posts JSON to the producer's loopback port, with its token. */
   post(path: '/v1/readings' | '/v1/orders', body: object): Promise<{ status: number; answer: unknown }>;
   logs(): Promise<string>;
-  /** `down`, and the directory goes too. */
+  /** `down`, and image and directory go too. May be called twice. */
   remove(): Promise<void>;
 }
 
@@ -73,14 +73,18 @@ async function packModules(dir: string): Promise<void> {
   const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean }>;
   };
-  // Modules for other platforms stand in the lock file, and not on the disk.
-  const paths = Object.keys(packages).filter((path) => path !== '' && packages[path]!.dev !== true);
+  const isWanted = (path: string) =>
+    packages[path]!.dev !== true &&
+    /^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) && // what lies within another comes with it
+    !/^node_modules\/@?typescript(?:\/|$)/.test(path) && // the Dockerfile says why
+    existsSync(join(ROOT, path)); // the lock file names those of other platforms too
   const list = join(dir, 'modules.txt');
-  writeFileSync(list, paths.filter((path) => existsSync(join(ROOT, path))).join('\n'));
+  writeFileSync(list, Object.keys(packages).filter(isWanted).join('\n'));
   await run('tar', ['-cf', join(dir, 'node_modules.tar'), '-C', ROOT, '-T', list]);
 }
 
 interface StackSettings {
+  image: string;
   host: string;
   token: string;
   producerUrl: string;
@@ -120,7 +124,7 @@ async function writeSettings(dir: string, project: string, image: string): Promi
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(dir, '.env'), lines.join(''), { mode: 0o600 });
   const url = (port: number) => `http://127.0.0.1:${port}`;
-  return { host, token, producerUrl: url(producerPort), adminUrl: url(adminPort) };
+  return { image, host, token, producerUrl: url(producerPort), adminUrl: url(adminPort) };
 }
 
 class ComposeStack implements Stack {
@@ -193,7 +197,9 @@ class ComposeStack implements Stack {
   }
 
   async remove(): Promise<void> {
+    if (!existsSync(this.#dir)) return;
     await this.down();
+    await run('docker', ['image', 'rm', this.#settings.image]);
     rmSync(this.#dir, { recursive: true, force: true });
   }
 

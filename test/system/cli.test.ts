@@ -3,7 +3,7 @@
  * output, and what it leaves behind. Each test has a state directory of its own, so that none meets a worker of this host.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,6 @@ import {
   expectNothingLeft,
   isAlive,
   readStartTicks,
-  readState,
   readState,
   register,
   spawnSpinner,
@@ -33,8 +32,11 @@ beforeEach(async () => {
   stateDir = await mkdtemp(join(tmpdir(), 'hobbler-cli-'));
 });
 afterEach(async () => {
-  await expectNothingLeft();
-  await rm(stateDir, { recursive: true, force: true });
+  try {
+    await expectNothingLeft();
+  } finally {
+    await rm(stateDir, { recursive: true, force: true });
+  }
 });
 
 interface Run extends TestProcess {
@@ -192,6 +194,34 @@ describe('release-all', () => {
     expect((await runToEnd(['unhold', '--local', '--reason', 'done'])).stdout).toContain('lifted');
     expect(readdirSync(stateDir)).not.toContain('hold');
   });
+});
+
+test('up, then orders from another shell: tarpit says what came of it, untarpit lets go', async () => {
+  const spinner = await spawnSpinner({ uid: 4242, gid: 4242 });
+  await writeFile(join(stateDir, 'config.yaml'), 'producer: { http: { port: 0 } }\nadmin: { http: { port: 0 } }\n');
+  const config = { HOBBLER_CONFIG: join(stateDir, 'config.yaml'), HOBBLER_HOST: 'web-1' };
+  const up = await start(['up'], { ...config, HOBBLER_REDIS_URL: '', REDIS_URL: '' });
+  const url = await until(() => /HOBBLER_REDIS_URL='(.*)'/.exec(up.output.stdout)?.[1], {
+    deadlineMs: 15_000,
+    what: () => `the greeting; ${up.output.stderr}`,
+  });
+  const shell = { ...config, HOBBLER_REDIS_URL: url! };
+  const given = await runToEnd(['tarpit', String(spinner.pid), '--reason', 'test', '--json'], shell);
+  expect(JSON.parse(given.stdout).outcomes).toMatchObject([{ host: 'web-1', status: 'applied' }]);
+  await until(() => readState(spinner.pid) === 'T', { deadlineMs: 2_000, what: 'the first stop' });
+  expect((await runToEnd(['status'], shell)).stdout).toMatch(/web-1 +pid:\d+@\d+ +hobbling +1/);
+  expect((await runToEnd(['status', '--local'], shell)).code).toBe(0);
+
+  const denied = await runToEnd(['tarpit', 'uid:0', '--reason', 'test'], shell);
+  expect([denied.code, denied.stderr]).toEqual([1, expect.stringContaining('web-1: denied, uid 0 is below minUid')]);
+  const asleep = await runToEnd(['tarpit', 'uid:4242', '--host', 'web-9', '--reason', 'test'], shell);
+  expect([asleep.code, asleep.stderr]).toEqual([3, expect.stringContaining('web-9: pending')]);
+
+  expect((await runToEnd(['release-all', '--fleet'], shell)).stdout).toMatch(/took back [23] orders/);
+  expect(readState(spinner.pid)).toBe('R');
+  expect((await runToEnd(['unhold', '--reason', 'test'], shell)).stdout).toContain('lifted');
+  up.child.kill('SIGTERM');
+  expect(await up.ended).toBe(0);
 });
 
 describe('hostile and mistaken arguments', () => {

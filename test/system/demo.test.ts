@@ -17,8 +17,11 @@ beforeEach(async () => {
   temp = await mkdtemp(join(tmpdir(), 'hobbler-demo-test-'));
 });
 afterEach(async () => {
-  await expectNothingLeft();
-  await rm(temp, { recursive: true, force: true });
+  try {
+    await expectNothingLeft();
+  } finally {
+    await rm(temp, { recursive: true, force: true });
+  }
 });
 
 async function startDemo(args: readonly string[] = []) {

@@ -1,3 +1,4 @@
+/** What the CLI answers: outcomes and their exit codes, findings of doctor, the status tables. No process, no Redis. */
 import { describe, expect, test } from 'vitest';
 import { clockFinding, formatFindings, roundTripFinding } from '../../../cli/doctor.ts';
 import { EXIT } from '../../../cli/exit.ts';

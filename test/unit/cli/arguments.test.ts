@@ -1,3 +1,4 @@
+/** What the CLI is told: targets, commands after --, options. Hostile input ends in an error that names its place. */
 import { describe, expect, test } from 'vitest';
 import { parseListen } from '../../../cli/listen.ts';
 import { parseHobble, parseLease, parseWhole } from '../../../cli/options.ts';

@@ -1,3 +1,4 @@
+/** The judgement of the demo, on made-up plays: it must fail whenever a promise was not kept, and when nothing was seen. */
 import { describe, expect, test } from 'vitest';
 import { judgeRates, phaseMs, phaseOf, type Rates, ratesOf, type Sample, whyAgain } from '../../../demo/story.ts';
 

@@ -1,3 +1,4 @@
+/** How the CLI writes: tables, shares, one-line errors, exit codes. Unknown is never written as zero (invariant 9). */
 import { describe, expect, test } from 'vitest';
 import { describeError, EXIT, exitCodeOf, exitCodeOfChild } from '../../../cli/exit.ts';
 import { createPalette, formatRatio, formatTable, plain } from '../../../cli/print.ts';
