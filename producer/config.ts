@@ -14,8 +14,8 @@ import { resetsSchema } from './window.ts';
 
 /** A bearer token shorter than this can be guessed. */
 const MIN_TOKEN_CHARS = 16;
-/** A lease must outlast a few renewals at a third of it, each of which may meet a slow Redis. */
-const MIN_LEASE_MS = 3_000;
+/** Renewed at a third of it by state alone, which workers read every 10 s: below this, targets would come free between. */
+const MIN_LEASE_MS = 30_000;
 
 const boundedDuration = (text: string, minMs: number, maxMs: number, expected: string) =>
   durationMs.refine((ms) => ms >= minMs && ms <= maxMs, `expected ${expected}`).prefault(text);
@@ -96,9 +96,9 @@ export const producerSchema = z
     /** The duty cycle of the tarpit. */
     level: hobbleSchema.strict().prefault({ runMs: DEFAULT_RUN_MS, stopMs: DEFAULT_STOP_MS }),
     /** How long an order of the policy lives; it is renewed at a third of it. A dead producer frees everyone by then. */
-    lease: boundedDuration('15m', MIN_LEASE_MS, MAX_LEASE_MS, '3s to 24h'),
+    lease: boundedDuration('15m', MIN_LEASE_MS, MAX_LEASE_MS, '30s to 24h'),
     /** An account of which nothing was heard for so long is let go: its accounting may be dead. */
-    forgetAfter: boundedDuration('24h', MIN_LEASE_MS, 31 * 86_400_000, '3s to 31d'),
+    forgetAfter: boundedDuration('24h', MIN_LEASE_MS, 31 * 86_400_000, '30s to 31d'),
     /** Judge and say, but give no order. */
     dryRun: z.boolean().default(false),
     sources: z

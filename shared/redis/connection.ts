@@ -22,6 +22,9 @@ export function blockingOptions(settings: RedisSettings): RedisOptions {
   return { ...base(settings), maxRetriesPerRequest: null };
 }
 
+/** What each connection last met: ioredis tells a command only that it has tried often enough. */
+const lastErrors = new WeakMap<Redis, string>();
+
 /** A connection whose commands fail within seconds while Redis is away, so that callers can go on without it. */
 export function connectRedis(settings: RedisSettings, log: Logger): Redis {
   const redis = new Redis({ ...base(settings), maxRetriesPerRequest: 1, commandTimeout: 5_000 });
@@ -31,6 +34,7 @@ export function connectRedis(settings: RedisSettings, log: Logger): Redis {
     if (error.message !== lastMessage)
       log.warn({ redis: hideSecrets(settings.url) }, `Redis: ${error.message || 'cannot be reached'}`);
     lastMessage = error.message;
+    if (error.message) lastErrors.set(redis, error.message);
   });
   redis.on('ready', () => {
     if (lastMessage !== undefined) log.info('Redis is back');
@@ -148,7 +152,7 @@ export async function requireFitRedis(redis: Redis, url: string): Promise<void> 
   try {
     checks = await inspectRedis(redis);
   } catch (error) {
-    throw new HobblerError('redis-unavailable', `cannot be reached (${messageOf(error)})`, {
+    throw new HobblerError('redis-unavailable', `cannot be reached (${lastErrors.get(redis) ?? messageOf(error)})`, {
       where: hideSecrets(url),
       hint: 'start it, or set REDIS_URL',
     });

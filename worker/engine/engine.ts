@@ -188,7 +188,7 @@ export class Engine {
     if (scope.kind === 'tree') {
       // A tree whose root is exempt is denied whole; elsewhere exempt members are left out one by one.
       const why = this.#whyExempt(scope.root);
-      if (why !== undefined) return { status: 'denied', why: `${loop.key}: ${why}` };
+      if (why !== undefined) return { status: 'denied', why };
     }
     this.#loops.set(loop.key, loop);
     this.#membership.add(loop);

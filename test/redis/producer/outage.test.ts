@@ -20,7 +20,7 @@ const over = { account: 'alice', used: 2104 };
 
 describe('with Redis away', () => {
   it('readings and orders are answered 503 with the time to come back, and taken when it is back', async () => {
-    const producer = await fixture.start({ lease: '3s' });
+    const producer = await fixture.start({ leaseMs: 3_000 });
     await ask(producer, '/v1/readings', { account: 'before', used: 2104 });
     await until(() => fixture.standing('*', 'user:before'), { deadlineMs: 3_000, what: 'an order' });
     await fixture.server.kill();
@@ -73,7 +73,7 @@ describe('with Redis away', () => {
   });
 
   it('an order that Redis has lost is asserted again at the next renewal', async () => {
-    const producer = await fixture.start({ lease: '3s' });
+    const producer = await fixture.start({ leaseMs: 3_000 });
     await ask(producer, '/v1/readings', over);
     await until(() => fixture.standing('*', 'user:alice'), { deadlineMs: 3_000, what: 'an order' });
     await fixture.redis.flushall();

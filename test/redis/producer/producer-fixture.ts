@@ -44,12 +44,14 @@ export class ProducerFixture {
   }
 
   config(section: object = {}): ProducerConfig {
-    const { http = {}, ...rest } = section as { http?: object };
-    return producerSchema.parse({
+    const { http = {}, leaseMs, ...rest } = section as { http?: object; leaseMs?: number };
+    const config = producerSchema.parse({
       limits: { default: { used: 2000 } },
       ...rest,
       http: { port: 0, tokens: [TOKEN], ...http },
     });
+    // Shorter than an operator may set it: no worker reads these orders, and tests need not wait.
+    return leaseMs === undefined ? config : { ...config, lease: leaseMs };
   }
 
   /** After a test: no producer, no key. */

@@ -142,13 +142,13 @@ describe('readings', () => {
 
 describe('a producer that was away', () => {
   it('renews what stood, and lets go at once whose window reset meanwhile', async () => {
-    const first = await fixture.start({ lease: '3s' });
+    const first = await fixture.start({ leaseMs: 3_000 });
     await ask(first, '/v1/readings', [over, { account: 'bob', used: 9, limit: 1, resetsAt: Date.now() + 900 }]);
     const before = await untilOrdered('tarpit');
     await untilOrdered('tarpit', '*', 'user:bob');
     await first.stop();
     await until(() => Date.now() > before.issuedAt + 1_000, { deadlineMs: 2_000, what: "the reset of bob's window" });
-    await fixture.start({ lease: '3s' });
+    await fixture.start({ leaseMs: 3_000 });
     await until(async () => ((await fixture.standing('*', 'user:alice'))?.version ?? 0) > before.version, {
       deadlineMs: 3_000,
       what: 'a renewal',
@@ -173,7 +173,7 @@ describe('a producer that was away', () => {
   });
 
   it('that never comes back sets everyone free: orders are leases, renewed while it lives (invariant 2)', async () => {
-    const producer = await fixture.start({ lease: '3s' });
+    const producer = await fixture.start({ leaseMs: 3_000 });
     await ask(producer, '/v1/readings', over);
     const first = await untilOrdered('tarpit');
     const renewed = await until(
@@ -216,7 +216,7 @@ describe('a producer that was away', () => {
 describe('beside others who give orders', () => {
   it("an operator's release of one host outlasts the policy's renewals", async () => {
     await fixture.beat('web-1');
-    const producer = await fixture.start({ lease: '3s' });
+    const producer = await fixture.start({ leaseMs: 3_000 });
     await ask(producer, '/v1/readings', over);
     const given = await untilOrdered('tarpit');
     const issuer = new OrderIssuer(fixture.redis, undefined, silentLogger());

@@ -36,7 +36,7 @@ producer:
 `;
     for (const fault of [
       'hobbler.yaml:3: producer.leaveRatio: Too big: expected number to be <1; got 1',
-      'hobbler.yaml:4: producer.lease: expected 3s to 24h; got "48h"',
+      'hobbler.yaml:4: producer.lease: expected 30s to 24h; got "48h"',
       'producer.level.stopMs',
       'hobbler.yaml:6: producer.limits.default.used: Too small: expected number to be >0; got 0',
       "expected { daily: '00:00' } (UTC) or",
