@@ -5,13 +5,10 @@
 import { execFile } from 'node:child_process';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseDirectOrder } from '../../../producer/direct-orders.ts';
-import { parseReading } from '../../../producer/reading.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fleetKeys, hostKeys, ledgerKey } from '../../../shared/keys.ts';
 import {
   hobbleSchema,
@@ -25,6 +22,7 @@ import { openQueue } from '../../../shared/queue.ts';
 import { canonical, signOrder, Verifier } from '../../../shared/signature.ts';
 import { connectTest, startRedis } from '../../support/redis.ts';
 import { ROOT } from '../../support/sources.ts';
+import { TOKEN as PRODUCER_TOKEN, ProducerFixture } from '../producer/producer-fixture.ts';
 
 const run = promisify(execFile);
 const text = readFileSync(join(ROOT, 'docs/contract.md'), 'utf8');
@@ -104,58 +102,35 @@ describe('the test vector', () => {
 });
 
 describe('the examples', () => {
-  const TOKEN = 'example-token-of-32-characters-xx';
-  const received: { method: string; path: string; authorization: string; type: string; body: unknown }[] = [];
-  let producer: Server;
+  let fixture: ProducerFixture;
   let env: NodeJS.ProcessEnv;
   beforeAll(async () => {
-    producer = createServer((request, response) => {
-      let body = '';
-      request.on('data', (chunk) => {
-        body += chunk;
-      });
-      request.on('end', () => {
-        received.push({
-          method: request.method!,
-          path: request.url!,
-          authorization: request.headers.authorization!,
-          type: request.headers['content-type']!,
-          body: JSON.parse(body),
-        });
-        response.setHeader('content-type', 'application/json').end('{}');
-      });
-    });
-    await new Promise<void>((resolve) => producer.listen(0, '127.0.0.1', resolve));
-    const { port } = producer.address() as { port: number };
-    env = { ...process.env, PRODUCER: `http://127.0.0.1:${port}`, HOBBLER_PRODUCER_TOKEN: TOKEN };
+    fixture = await ProducerFixture.open();
   });
-  afterAll(() => producer.close());
+  afterAll(() => fixture.close());
+  beforeEach(async () => {
+    const { url } = await fixture.start();
+    env = { ...process.env, PRODUCER: url!, HOBBLER_PRODUCER_TOKEN: PRODUCER_TOKEN };
+  });
+  afterEach(() => fixture.clear());
 
-  const check = () => {
-    for (const { method, path, authorization, type, body } of received.splice(0)) {
-      expect({ method, authorization, type }).toEqual({
-        method: 'POST',
-        authorization: `Bearer ${TOKEN}`,
-        type: 'application/json',
-      });
-      if (path === '/v1/readings') expect(parseReading(body)).toHaveProperty('reading');
-      else expect(parseDirectOrder(body)).toMatchObject({ host: 'web-1', target: 'user:alice', by: 'billing' });
-    }
+  /** What stands in Redis once a reading over the limit and an order by hand have come in. */
+  const expectBothTaken = async (action: Order['action']) => {
+    expect(await fixture.standing('*', 'user:alice')).toMatchObject({ action: 'tarpit', by: 'policy' });
+    expect(await fixture.standing('web-1', 'user:alice')).toMatchObject({ action, by: 'billing' });
   };
 
-  it('in curl send what the producer takes', async () => {
+  it('in curl are taken by a real producer', async () => {
     const scripts = blocks('sh');
     expect(scripts).toHaveLength(2);
     for (const script of scripts) await run('sh', ['-euc', script], { env });
-    expect(received.map(({ path }) => path)).toEqual(['/v1/readings', '/v1/orders']);
-    check();
+    await expectBothTaken('tarpit');
   });
 
-  it('in Python’s standard library send what the producer takes', async () => {
+  it('in Python’s standard library are taken by a real producer', async () => {
     const program = blocks('python').find((block) => block.includes('urllib'))!;
     await run('python3', ['-I', '-c', program], { env });
-    expect(received.map(({ path }) => path)).toEqual(['/v1/readings', '/v1/orders']);
-    check();
+    await expectBothTaken('untarpit');
   });
 
   it('in TypeScript add a sound order to the host’s queue, with nothing of ours imported', async () => {
