@@ -27,8 +27,8 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const sizes = options.targets.split(',').map(Number);
-/** Start-up and first stops are over by then. */
-const SETTLE_MS = 4_000;
+/** Start-up, first stops and the first optimisations of the JIT are over by then. */
+const SETTLE_MS = 10_000;
 const wait = (ms: number) => sleep(systemClock, ms);
 
 async function measure(contender: Contender, herdProgram: string, targets: number): Promise<Sample> {

@@ -5,7 +5,7 @@
  *   start: Redis fit? → lock, release of leftovers, guard → lease → reconcile → consume → beats
  *   stop:  everything runs → guard told → lease given back, connections closed, all within 2 s, with Redis or without
  */
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism, hostname, setPriority } from 'node:os';
 import { type Clock, sleep, type Timer, within } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -50,6 +50,8 @@ const GAP_REDIS_LIMIT_MS = 1_000;
 /** Each beat is put off by up to this part of the interval, so that 1,000 hosts do not beat together. */
 const BEAT_JITTER = 0.2;
 const CLOSE_LIMIT_MS = 700;
+/** Above users' processes, below nothing that matters: -20 is the most. */
+const WORKER_NICE = -10;
 
 export function createWorkerService(options: WorkerOptions): Service & { readonly host: string } {
   return new WorkerService(options);
@@ -109,6 +111,7 @@ class WorkerService implements Service {
     });
     this.#machine = machine;
     process.once('exit', this.#onExit);
+    this.#takePriority();
     this.#parts = this.#wire(redis, machine, verifier);
     await machine.start();
     await this.#waitForRedis();
@@ -116,6 +119,15 @@ class WorkerService implements Service {
     if (this.#isStopped) return;
     await this.#begin();
     log.info({ host: this.host, stateDir, guard: machine.guard.pid, epoch: this.#parts.lease.epoch }, 'worker ready');
+  }
+
+  /** A phase that ends late is a stop that lasts too long, so the worker goes before those it hobbles, where it may. */
+  #takePriority(): void {
+    try {
+      setPriority(WORKER_NICE);
+    } catch {
+      this.#options.log.debug('no permission for a higher priority: phases may be late when every core is busy');
+    }
   }
 
   #wire(redis: Redis, machine: HobblerHost, verifier: Verifier): Parts {
@@ -279,8 +291,9 @@ class WorkerService implements Service {
     if (this.#holdsLease && result.epoch === before) return;
     log.warn({ epoch: result.epoch, before }, 'the lease has a new epoch: everything runs, then all is looked at anew');
     engine.closeGate('lease', 'the lease was lost and taken again');
+    this.#holdsLease = false;
+    await reconciler.run(); // where it fails, the next beat tries again
     this.#holdsLease = true;
-    await reconciler.run();
     if (!this.#consumer) this.#consume();
     engine.openGate('lease');
   }

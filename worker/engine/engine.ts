@@ -135,9 +135,8 @@ export class Engine {
     const current = this.#loops.get(key);
     if (current && current.state !== 'denied') {
       if (current.cycle.runMs !== cycle.runMs || current.cycle.stopMs !== cycle.stopMs) {
-        this.#scheduler.remove(current);
         current.cycle = cycle;
-        this.#scheduler.add(current, cycle);
+        this.#place(current);
         this.#membership.changed(current);
       }
       current.every = every;
@@ -172,9 +171,11 @@ export class Engine {
         },
         onJournalBroken: () => this.closeGate('journal', 'the journal cannot be written'),
         onFirstStop: (stopped) => this.#events.onChange(stopped.key),
-        onSpared: (spared) => this.#events.onChange(spared.key),
-        // Not at once: this comes from inside a tick, which goes over the loops.
-        onEmpty: () => void this.#parts.clock.after(0, () => this.#endGone()),
+        onIdle: (changed) => {
+          this.#events.onChange(changed.key);
+          this.#afterTick(() => this.#place(changed));
+        },
+        onEmpty: () => this.#afterTick(() => this.#endGone()),
       },
     );
     // A pass costs what the host has processes; in a burst of orders the last one serves all, and the next is near.
@@ -196,6 +197,18 @@ export class Engine {
     this.#scheduler.add(loop, cycle);
     this.#scheduleSweep();
     return { status: 'applied', loop };
+  }
+
+  /** For what comes from inside a tick, which goes over the loops. */
+  #afterTick(run: () => void): void {
+    this.#parts.clock.after(0, run);
+  }
+
+  /** Puts a loop where it belongs by now: among those that want a core, or among the quiet. */
+  #place(loop: HobbleLoop): void {
+    if (this.#loops.get(loop.key) !== loop) return;
+    this.#scheduler.remove(loop);
+    this.#scheduler.add(loop, loop.cycle, loop.isIdle);
   }
 
   #scopeOf(

@@ -35,8 +35,8 @@ export interface LoopEvents {
   /** The journal could not be written, so newcomers were not stopped. */
   onJournalBroken(loop: HobbleLoop): void;
   onFirstStop(loop: HobbleLoop): void;
-  /** It is spared from now on, or cycled again. */
-  onSpared(loop: HobbleLoop): void;
+  /** It is idle by itself from now on (and spared, unless every target is to be cycled), or no longer. */
+  onIdle(loop: HobbleLoop): void;
   /** Its last process was found to have ended. */
   onEmpty(loop: HobbleLoop): void;
 }
@@ -93,8 +93,13 @@ export class HobbleLoop implements Phased {
     return this.#isSpared ? 'spared' : 'hobbling';
   }
 
+  /** It uses less than its share by itself. */
+  get isIdle(): boolean {
+    return this.#idleness.isSpared;
+  }
+
   get #isSpared(): boolean {
-    return !this.every && this.#idleness.isSpared;
+    return !this.every && this.isIdle;
   }
 
   /** Processes it owns now. */
@@ -187,9 +192,9 @@ export class HobbleLoop implements Phased {
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
     if (sizeBefore > 0 && alive.length === 0) this.#events.onEmpty(this);
     if (!Number.isFinite(sinceMs)) return; // the first look is what the next one is compared with
-    const wasSpared = this.#isSpared;
+    const wasIdle = this.isIdle;
     const usedRatio = usedTicks / TICKS_PER_SECOND / (sinceMs / 1000);
     this.#idleness.take({ usedRatio, isRunnable }, this.runRatio);
-    if (wasSpared !== this.#isSpared) this.#events.onSpared(this);
+    if (wasIdle !== this.isIdle) this.#events.onIdle(this);
   }
 }

@@ -19,6 +19,8 @@ export interface Phased {
 export const GAP_MS = 1_000;
 /** Edges closer than this are taken together: a timer has a resolution of 1 ms. */
 const TOGETHER_MS = 0.6;
+/** Quiet loops in one slot before another is opened: their signals take about 1 ms. */
+const QUIET_PER_SLOT = 256;
 /** Lateness samples kept for the percentiles. */
 const LATENESS_SAMPLES = 1_024;
 
@@ -32,7 +34,7 @@ export class Scheduler<Loop extends Phased> {
   readonly #clock: Clock;
   readonly #cores: number;
   readonly #events: SchedulerEvents;
-  /** Slots by duty cycle, then by index; only those that hold somebody, since a cycle can have 10,000 of them. */
+  /** Slots by duty cycle (and whether for quiet loops), then by index; only those that hold somebody, since a cycle can have 10,000 of them. */
   readonly #slots = new Map<string, Map<number, Slot<Loop>>>();
   readonly #slotOf = new Map<Loop, Slot<Loop>>();
   #timer: Timer | undefined;
@@ -51,10 +53,13 @@ export class Scheduler<Loop extends Phased> {
     return this.#suspended;
   }
 
-  /** Adds a loop; it is stopped at once where its slot is in its stop phase. */
-  add(loop: Loop, cycle: DutyCycle): void {
+  /**
+   * Adds a loop; it is stopped at once where its slot is in its stop phase. Loops that want a core are staggered, so
+   * that no more of them than cores run at once; quiet ones are put together, since there the wake-ups are the cost.
+   */
+  add(loop: Loop, cycle: DutyCycle, isQuiet = false): void {
     const nowMs = this.#clock.monotonicMs();
-    const key = `${cycle.runMs}/${cycle.stopMs}`;
+    const key = `${cycle.runMs}/${cycle.stopMs}${isQuiet ? ' quiet' : ''}`;
     let slots = this.#slots.get(key);
     if (!slots) {
       slots = new Map();
@@ -62,7 +67,7 @@ export class Scheduler<Loop extends Phased> {
     }
     const loopsPerSlot = new Array<number>(Math.max(0, ...slots.keys()) + 1).fill(0);
     for (const [index, { loops }] of slots) loopsPerSlot[index] = loops.size;
-    const index = chooseSlot(loopsPerSlot, cycle, this.#cores);
+    const index = chooseSlot(loopsPerSlot, cycle, isQuiet ? QUIET_PER_SLOT : this.#cores);
     const slot = slots.get(index) ?? createSlot<Loop>({ ...cycle }, index, nowMs);
     slots.set(index, slot);
     slot.loops.add(loop);
@@ -90,10 +95,10 @@ export class Scheduler<Loop extends Phased> {
     slot.loops.delete(loop);
     loop.enterRun();
     if (slot.loops.size > 0) return;
-    const key = `${slot.cycle.runMs}/${slot.cycle.stopMs}`;
-    const slots = this.#slots.get(key)!;
-    for (const [index, other] of slots) if (other === slot) slots.delete(index);
-    if (slots.size === 0) this.#slots.delete(key);
+    for (const [key, slots] of this.#slots) {
+      for (const [index, other] of slots) if (other === slot) slots.delete(index);
+      if (slots.size === 0) this.#slots.delete(key);
+    }
     this.#arm();
   }
 

@@ -88,11 +88,11 @@ export function enterStop<Loop>(slot: Slot<Loop>, nowMs: number): void {
 
 /**
  * Which slot a new loop goes to: few slots when loops are few (each costs wake-ups), more as they grow, so that never
- * more loops than cores run at once while there is room. Returns the index of the least filled one.
+ * more than `perSlot` run at once while there is room. Returns the index of the least filled one.
  */
-export function chooseSlot(loopsPerSlot: readonly number[], cycle: DutyCycle, cores: number): number {
+export function chooseSlot(loopsPerSlot: readonly number[], cycle: DutyCycle, perSlot: number): number {
   const total = loopsPerSlot.reduce((sum, count) => sum + count, 0);
-  const wanted = Math.min(slotCount(cycle), Math.max(1, Math.ceil((total + 1) / cores)));
+  const wanted = Math.min(slotCount(cycle), Math.max(1, Math.ceil((total + 1) / perSlot)));
   let best = 0;
   for (let index = 1; index < wanted; index++) {
     if ((loopsPerSlot[index] ?? 0) < (loopsPerSlot[best] ?? 0)) best = index;

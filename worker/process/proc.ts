@@ -54,13 +54,13 @@ export class KeptStat {
 
   #readOnce(): ProcStat | undefined {
     if (this.#descriptor === undefined) {
+      // As many as may be kept are kept already: slower, but still right.
+      if (!this.#proc.mayKeep) return this.#proc.readStat(this.#pid);
       try {
         this.#descriptor = openSync(`${this.#proc.root}/${this.#pid}/stat`, 'r');
+        this.#proc.kept++;
       } catch (error) {
-        // Out of descriptors: slower, but still right.
-        return (error as NodeJS.ErrnoException).code === 'EMFILE'
-          ? this.#proc.readStat(this.#pid)
-          : ignoreIfGone(error);
+        return ignoreIfGone(error);
       }
     }
     try {
@@ -71,16 +71,30 @@ export class KeptStat {
   }
 
   close(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    if (this.#descriptor === undefined) return;
+    closeSync(this.#descriptor);
     this.#descriptor = undefined;
+    this.#proc.kept--;
   }
 }
 
+/** Kept descriptors where the limit of this process cannot be read. */
+const DEFAULT_KEPT = 512;
+
 export class Proc {
   readonly root: string;
+  /** Descriptors kept by KeptStat, and how many may be: half of what this process may open, so that the rest works. */
+  kept = 0;
+  readonly #mostKept: number;
 
   constructor(root = '/proc') {
     this.root = root;
+    const limit = /^Max open files\s+(\d+)/m.exec(readSmall(`${root}/self/limits`) ?? '')?.[1];
+    this.#mostKept = limit === undefined ? DEFAULT_KEPT : Math.floor(Number(limit) / 2);
+  }
+
+  get mayKeep(): boolean {
+    return this.kept < this.#mostKept;
   }
 
   /** Every process's pid, in no promised order. */
