@@ -3,9 +3,10 @@
  * those when a container is killed (invariants 1, 3, 7). The processes have a uid above the default floor.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { prepareStack, SERVICES, type Stack } from '../support/compose.ts';
 import { describeWithEngine, type Engine, run, startEngine } from '../support/docker.ts';
+import { readAll } from '../support/proc.ts';
 import {
   cpuSeconds,
   descendantsOf,
@@ -14,6 +15,7 @@ import {
   isAlive,
   readStartTicks,
   readState,
+  signalExactly,
   spawnSpinner,
   spawnTree,
   type TestProcess,
@@ -23,24 +25,27 @@ import {
 
 /** Nobody's on any machine, and above worker.minUid. */
 const STRANGER = { uid: 54_321, gid: 54_321 };
-/** Stop phases so long that a look at any moment but a few finds everything stopped. */
-const LONG_STOP = { runMs: 10, stopMs: 5_000 };
+/** Stop phases so long that a look at any moment but a few finds everything stopped, those included that only sleep. */
+const LONG_STOP = { runMs: 10, stopMs: 3_000, every: true };
 /** Engine, images, build: 20 s where nothing else runs. */
 const PREPARE_LIMIT_MS = 150_000;
 
 describeWithEngine('with docker-compose', () => {
   let engine: Engine;
   let stack: Stack;
-  let before: string[];
+  let before: Set<string>;
   /** What this test put in the tarpit for longer than it lasts. */
   const tarpitted: TestProcess[] = [];
 
   beforeAll(async () => {
-    before = traces();
+    before = new Set(await traces());
     engine = await startEngine();
     stack = await prepareStack();
     await stack.up();
   }, PREPARE_LIMIT_MS);
+  beforeEach(({ onTestFailed }) =>
+    onTestFailed(async () => console.warn(await stack.logs().catch(() => 'no logs: it is down'))),
+  );
   afterEach(async () => {
     try {
       for (const one of tarpitted.splice(0)) await letGo(one);
@@ -129,6 +134,19 @@ describeWithEngine('with docker-compose', () => {
     await allStopped(members);
   });
 
+  it('the worker’s process killed, as out of memory does it: Docker starts it again by itself', async () => {
+    const spinner = await spawnSpinner(STRANGER);
+    await tarpitLong(spinner);
+    await allStopped([spinner]);
+    const worker = await processOf('worker');
+    const releasedAfterMs = await timeRelease([spinner], worker, async () => {
+      signalExactly(worker, 'SIGKILL');
+    });
+    expect(releasedAfterMs).toBeLessThan(1_000);
+    await allStopped([spinner]);
+    expect(await stack.restartsOf('worker')).toBe(1);
+  });
+
   it('the guard’s container killed: everything runs and nothing is stopped until it is back', async () => {
     const spinners = await Promise.all([spawnSpinner(STRANGER), spawnSpinner(STRANGER), spawnSpinner(STRANGER)]);
     await tarpitLong(...spinners);
@@ -169,7 +187,7 @@ describeWithEngine('with docker-compose', () => {
     }
     await stack.remove();
     await engine.stop();
-    if (engine.isOurs) expect(traces()).toEqual(before);
+    if (engine.isOurs) expect((await traces()).filter((trace) => !before.has(trace))).toEqual([]);
   });
 
   /** The container's process, as the host sees it. */
@@ -217,25 +235,19 @@ async function shareOf({ pid }: { pid: number }, overMs: number): Promise<number
   return (cpuSeconds(pid) - fromSeconds) / ((performance.now() - fromMs) / 1_000);
 }
 
-/** What an engine and its containers might leave on a machine: mounts, interfaces, forwarding, cgroups, daemons. */
-function traces(): string[] {
+/** What an engine and its containers might leave: mounts, interfaces, forwarding, firewall rules, cgroups, daemons. */
+async function traces(): Promise<string[]> {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
   const links = readdirSync('/sys/class/net').map((name) => `interface ${name}`);
   const forwarding = readFileSync('/proc/sys/net/ipv4/ip_forward', 'latin1');
   const cgroups = readdirSync('/sys/fs/cgroup', { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap(({ name }) => [name, ...readdirSync(`/sys/fs/cgroup/${name}`).map((below) => `${name}/${below}`)])
-    .filter((path) => /hobbler|docker/.test(path));
-  const daemons = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => /^(?:dockerd|containerd|docker-proxy|runc)$/.test(commandOf(pid)));
-  return [...mounts, ...links, `forwarding ${forwarding}`, ...cgroups, ...daemons.map((pid) => `daemon ${pid}`)].sort();
-}
-
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
-  } catch {
-    return '';
-  }
+    .filter((path) => /(?:^|\/)(?:docker|hobbler-docker|hobbler)$/.test(path));
+  const daemons = readAll()
+    .filter(({ name, state }) => state !== 'Z' && /^(?:dockerd|docker-proxy|runc|containerd)/.test(name))
+    .map(({ name, pid }) => `${name} ${pid}`);
+  const rules = (await run('iptables-save', []).catch(() => '')).split('\n').filter((line) => /^(?:-A|:)/.test(line));
+  const uncounted = rules.map((rule) => rule.replace(/ \[\d+:\d+\]/, ''));
+  return [...mounts, ...links, `forwarding ${forwarding}`, ...uncounted, ...cgroups, ...daemons];
 }
