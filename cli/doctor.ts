@@ -5,7 +5,14 @@
 import type { Command } from 'commander';
 import type { Finish } from '../cli.ts';
 import { messageOf } from '../shared/errors.ts';
-import { connectRedis, hideSecrets, inspectRedis, isLoopback, redisNowMs } from '../shared/redis/connection.ts';
+import {
+  connectRedis,
+  hideSecrets,
+  inspectRedis,
+  isLoopback,
+  redisNowMs,
+  whyUnreachable,
+} from '../shared/redis/connection.ts';
 import { checkHost, type Finding } from '../worker/doctor.ts';
 import { Proc } from '../worker/process/proc.ts';
 import { type Cli, readSigner, Settings } from './context.ts';
@@ -94,7 +101,7 @@ async function checkRedis(cli: Cli, settings: Settings): Promise<Finding[]> {
       {
         name: 'redis',
         status: 'fail',
-        detail: `${hideSecrets(url)} does not answer (${messageOf(error)})`,
+        detail: `${hideSecrets(url)} does not answer (${whyUnreachable(redis, error)})`,
         hint: 'start it, or set HOBBLER_REDIS_URL; a host without it goes on with the orders that it has',
       },
     ];

@@ -22,8 +22,13 @@ export function blockingOptions(settings: RedisSettings): RedisOptions {
   return { ...base(settings), maxRetriesPerRequest: null };
 }
 
-/** What each connection last met: ioredis tells a command only that it has tried often enough. */
+/** The last error of each connection: ioredis tells a command only that it has tried often enough. */
 const lastErrors = new WeakMap<Redis, string>();
+
+/** What a connection really met, where a command failed with ioredis's "max retries". */
+export function whyUnreachable(redis: Redis, error: unknown): string {
+  return lastErrors.get(redis) ?? messageOf(error);
+}
 
 /** A connection whose commands fail within seconds while Redis is away, so that callers can go on without it. */
 export function connectRedis(settings: RedisSettings, log: Logger): Redis {
@@ -152,7 +157,7 @@ export async function requireFitRedis(redis: Redis, url: string): Promise<void> 
   try {
     checks = await inspectRedis(redis);
   } catch (error) {
-    throw new HobblerError('redis-unavailable', `cannot be reached (${lastErrors.get(redis) ?? messageOf(error)})`, {
+    throw new HobblerError('redis-unavailable', `cannot be reached (${whyUnreachable(redis, error)})`, {
       where: hideSecrets(url),
       hint: 'start it, or set REDIS_URL',
     });
