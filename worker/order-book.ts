@@ -102,9 +102,7 @@ export class OrderBook {
       if (isSettled || !sameOrder(current.order, order))
         return sameOrder(current.order, order) ? current.result : { status: 'stale', currentVersion: order.version };
     }
-    const result = order.action === 'untarpit' ? this.#untarpit(order) : await this.#tarpit(order);
-    this.#parts.deadlines.save();
-    return result;
+    return order.action === 'untarpit' ? this.#untarpit(order) : this.#tarpit(order);
   }
 
   #untarpit(order: Order): OrderResult {
@@ -141,7 +139,8 @@ export class OrderBook {
     let uid: number | undefined;
     if (target.kind === 'user') {
       const lookup = await users.uidOf(target.name);
-      if (lookup.status === 'failed')
+      // A loop that runs knows its uid; it goes on, with what the newer order says.
+      if (lookup.status === 'failed' && !engine.loops.has(order.target))
         return this.#set(
           order,
           deadlineBootMs,
@@ -175,7 +174,8 @@ export class OrderBook {
     const sinceMs = isRenewal ? before.sinceMs : this.#parts.redisNowMs();
     this.#parts.onChange();
     this.#entries.set(order.target, { order, deadlineBootMs, sinceMs, result, mechanismWhy });
-    if (before?.result.status !== result.status || !isRenewal) {
+    const isAgain = before?.order.version === order.version;
+    if (before?.result.status !== result.status || !(isRenewal || isAgain)) {
       this.#parts.log.info(
         {
           action: order.action,
@@ -211,6 +211,8 @@ export class OrderBook {
         deadlines.forget(target);
       }
     }
+    // Here and not at every order: the whole file at each of 10,000 orders would hold up the phases.
+    deadlines.save();
     return expired;
   }
 

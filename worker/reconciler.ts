@@ -3,6 +3,7 @@
  * and gives each target's newest to the order book. At start, after a reconnect, and every 10 s; jobs only make it
  * sooner (invariant 3). A record that cannot be read or trusted is said once and hides nothing else.
  */
+import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { FLEET, type Order } from '../shared/order.ts';
 import type { Redis } from '../shared/redis/connection.ts';
@@ -10,6 +11,8 @@ import { type DesiredState, forgetEnded, readDesired, readFleetChanges } from '.
 import type { OrderBook } from './order-book.ts';
 
 export const RECONCILE_EVERY_MS = 10_000;
+/** Orders begun between two turns of the event loop: each costs up to a millisecond, and the phases go on meanwhile. */
+const AT_ONCE = 20;
 
 export class Reconciler {
   readonly #redis: Redis;
@@ -55,12 +58,24 @@ export class Reconciler {
   async #take(state: DesiredState): Promise<void> {
     for (const { target, why } of state.broken)
       this.#complain(target, `a record of the desired state cannot be read: ${why}`);
+    // Side by side: a user who cannot be looked up soon holds up nobody else.
+    const turns: Promise<void>[] = [];
     for (const { order, raw } of state.records.values()) {
       if (this.#stands(order)) continue;
-      const refusal = this.#book.check(order, raw);
-      if (refusal && 'why' in refusal)
-        this.#complain(order.target, `an order in the desired state is ${refusal.status}: ${refusal.why}`);
-      else await this.#book.apply(order);
+      turns.push(this.#takeOne(order, raw));
+      if (turns.length % AT_ONCE === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(turns);
+  }
+
+  async #takeOne(order: Order, raw: Record<string, unknown>): Promise<void> {
+    const refusal = this.#book.check(order, raw);
+    if (refusal && 'why' in refusal)
+      return this.#complain(order.target, `an order in the desired state is ${refusal.status}: ${refusal.why}`);
+    try {
+      await this.#book.apply(order);
+    } catch (error) {
+      this.#complain(order.target, `an order in the desired state cannot be carried out: ${messageOf(error)}`);
     }
   }
 

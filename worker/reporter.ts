@@ -36,6 +36,8 @@ export class Reporter {
   #timer: Timer | undefined;
   #gather: Timer | undefined;
   #isCleared = false;
+  #flushing: Promise<void> | undefined;
+  #isDueAgain = false;
 
   constructor(parts: ReporterParts) {
     this.#parts = parts;
@@ -61,6 +63,20 @@ export class Reporter {
 
   /** Writes what has changed since the last time. With Redis away the next try brings all of it. */
   async flush(): Promise<void> {
+    // One at a time: of two side by side the later to end would forget what the other had written.
+    if (this.#flushing) {
+      this.#isDueAgain = true;
+      return this.#flushing;
+    }
+    do {
+      this.#isDueAgain = false;
+      this.#flushing = this.#flushOnce();
+      await this.#flushing;
+      this.#flushing = undefined;
+    } while (this.#isDueAgain);
+  }
+
+  async #flushOnce(): Promise<void> {
     const { redis, host, log } = this.#parts;
     const key = hostKeys.observed(host);
     const pipeline = redis.pipeline();

@@ -14,12 +14,17 @@ export type UserLookup = { status: 'found'; uid: number } | { status: 'unknown' 
 const LOOKUP_WITHIN_MS = 2_000;
 const CACHE_MS = 60_000;
 const MAX_CACHED = 10_000;
+/** getents at once. */
+const MAX_ASKING = 8;
+/** An empty field is no number: it must never become uid 0. */
+const DECIMAL = /^\d+$/;
 /** getent's exit code for "no such key". */
 const NOT_FOUND = 2;
 
 export class Users {
   readonly #clock: Clock;
   readonly #cache = new Map<string, { lookup: UserLookup; untilMs: number }>();
+  readonly #asking = new Set<Promise<unknown>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,10 +33,22 @@ export class Users {
   async uidOf(name: string): Promise<UserLookup> {
     const cached = this.#cache.get(name);
     if (cached && cached.untilMs > this.#clock.monotonicMs()) return cached.lookup;
-    const lookup = await lookUp(name);
+    const lookup = await this.#inTurn(() => lookUp(name));
     if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
     if (lookup.status !== 'failed') this.#cache.set(name, { lookup, untilMs: this.#clock.monotonicMs() + CACHE_MS });
     return lookup;
+  }
+
+  /** A directory that hangs must not leave a thousand getents behind. */
+  async #inTurn<T>(look: () => Promise<T>): Promise<T> {
+    while (this.#asking.size >= MAX_ASKING) await Promise.race(this.#asking);
+    const turn = look();
+    this.#asking.add(turn);
+    try {
+      return await turn;
+    } finally {
+      this.#asking.delete(turn);
+    }
   }
 }
 
@@ -40,7 +57,9 @@ async function lookUp(name: string): Promise<UserLookup> {
     const { stdout } = await run('getent', ['passwd', '--', name], { timeout: LOOKUP_WITHIN_MS });
     const [found, , uid] = stdout.split(':');
     // getent also takes a number for a name; we asked for a name.
-    return found === name && uid !== undefined ? { status: 'found', uid: Number(uid) } : { status: 'unknown' };
+    return found === name && uid !== undefined && DECIMAL.test(uid)
+      ? { status: 'found', uid: Number(uid) }
+      : { status: 'unknown' };
   } catch (error) {
     return (error as { code?: unknown }).code === NOT_FOUND
       ? { status: 'unknown' }
@@ -79,7 +98,11 @@ export async function requireGids(names: readonly string[]): Promise<Set<number>
         hint: 'correct the name, or remove it',
       });
     }
-    gids.add(Number(stdout.split(':')[2]));
+    const gid = stdout.split(':')[2] ?? '';
+    if (!DECIMAL.test(gid)) {
+      throw new HobblerError('invalid-config', 'group has no number', { where: 'worker.exempt.groups', got: name });
+    }
+    gids.add(Number(gid));
   }
   return gids;
 }

@@ -17,9 +17,13 @@ interface Known extends CpuSample {
   turn: number;
 }
 
+/** Generations that may end between two looks and still be followed to the one who reaped them. */
+const MAX_STEPS = 64;
+
 export class CpuCounter {
   readonly #known = new Map<number, Known>();
   #turn = 0;
+  #lookedAtTicks = Number.POSITIVE_INFINITY;
   #totalTicks = 0;
 
   /** Ticks used by the set since it was first looked at. */
@@ -27,9 +31,14 @@ export class CpuCounter {
     return this.#totalTicks;
   }
 
-  /** Takes a look at the whole set; returns the ticks used since the look before. A newcomer counts from now on. */
-  look(samples: Iterable<CpuSample>): number {
+  /**
+   * Takes a look at the whole set; returns the ticks used since the look before. A newcomer counts from now on, unless it
+   * was born since then: `nowTicks`, since boot, tells (a daemon that forked away twice has no parent in the set).
+   */
+  look(samples: Iterable<CpuSample>, nowTicks = Number.POSITIVE_INFINITY): number {
     const turn = ++this.#turn;
+    const lookedAtTicks = this.#lookedAtTicks;
+    this.#lookedAtTicks = nowTicks;
     let used = 0;
     const reapedBy = new Map<number, number>();
     for (const { pid, ppid, startTicks, ownTicks, reapedTicks } of samples) {
@@ -40,8 +49,8 @@ export class CpuCounter {
         Object.assign(before, { ppid, ownTicks, reapedTicks, turn });
       } else {
         this.#known.set(pid, { pid, ppid, startTicks, ownTicks, reapedTicks, turn });
-        // A child born since the last look has done all its work since then, if its parent was there already.
-        if (turn > 1 && this.#known.has(ppid)) used += ownTicks + reapedTicks;
+        // Born since the last look: all its work was done since then.
+        if (turn > 1 && (this.#known.has(ppid) || startTicks > lookedAtTicks)) used += ownTicks + reapedTicks;
       }
     }
     const departed = new Map<number, Known>();
@@ -50,7 +59,7 @@ export class CpuCounter {
       this.#known.delete(pid);
       // Its parent may have ended too, and have handed on what it had reaped.
       let reaper = ppid;
-      for (let steps = 0; departed.has(reaper) && steps < departed.size; steps++) reaper = departed.get(reaper)!.ppid;
+      for (let steps = 0; departed.has(reaper) && steps < MAX_STEPS; steps++) reaper = departed.get(reaper)!.ppid;
       const reaped = reapedBy.get(reaper);
       if (reaped !== undefined) reapedBy.set(reaper, reaped - ownTicks - reapedTicks);
     }

@@ -162,6 +162,7 @@ export class Engine {
         table,
         journal,
         clock,
+        isOwned: (entry) => this.#membership.ownerOf(entry) !== undefined,
         isProtected: (entry) => entry.pid === 1 || entry.isKernelThread || rules.protectedPids().has(entry.pid),
       },
       {

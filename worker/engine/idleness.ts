@@ -8,6 +8,9 @@
  * it used less than half of its cap and none of its processes waited for a core when its run phase ended. On a machine
  * whose cores are all busy the first would be true of a spinner, the second never is.
  *
+ * Short-lived daemons that nobody waits for leave no CPU behind that could be seen, so who is runnable at several looks
+ * in a row goes over too, however little was measured.
+ *
  * Going over while spared is worth one sample of full speed. So that nobody lives on that, each time doubles how long
  * the target must be idle before it is spared again; a long time without forgives.
  */
@@ -24,6 +27,8 @@ const FIRST_IDLE_SAMPLES = 2;
 const MOST_IDLE_SAMPLES = 64;
 /** Spared samples without going over that halve the demand again. */
 const FORGIVEN_AFTER_SAMPLES = 300;
+/** A target that uses less than its cap is runnable at so many looks in a row about once in hours. */
+const RUNNABLE_SAMPLES = 3;
 const IDLE_SHARE_OF_CAP = 0.5;
 
 export class Idleness {
@@ -31,6 +36,7 @@ export class Idleness {
   #needed = FIRST_IDLE_SAMPLES;
   #idleInARow = 0;
   #cleanInARow = 0;
+  #runnableInARow = 0;
 
   get isSpared(): boolean {
     return this.#isSpared;
@@ -39,7 +45,8 @@ export class Idleness {
   /** Takes one sample; `capRatio` is the share of one core that the duty cycle leaves. Returns whether it is spared. */
   take({ usedRatio, isRunnable }: IdleSample, capRatio: number): boolean {
     if (this.#isSpared) {
-      if (usedRatio > capRatio) this.#goOver();
+      this.#runnableInARow = isRunnable ? this.#runnableInARow + 1 : 0;
+      if (usedRatio > capRatio || this.#runnableInARow >= RUNNABLE_SAMPLES) this.#goOver();
       else if (++this.#cleanInARow >= FORGIVEN_AFTER_SAMPLES) this.#forgive();
       return this.#isSpared;
     }
@@ -50,6 +57,7 @@ export class Idleness {
 
   #goOver(): void {
     this.#isSpared = false;
+    this.#runnableInARow = 0;
     this.#idleInARow = 0;
     this.#cleanInARow = 0;
     this.#needed = Math.min(MOST_IDLE_SAMPLES, this.#needed * 2);

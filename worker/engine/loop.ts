@@ -64,6 +64,7 @@ export class HobbleLoop implements Phased {
   readonly #group: SignalGroup;
   readonly #events: LoopEvents;
   readonly #nowMs: () => number;
+  readonly #nowTicks: () => number;
   readonly #cpu = new CpuCounter();
   #usage: UsagePoint[] = [];
   #inspectedAtMs = Number.NEGATIVE_INFINITY;
@@ -80,6 +81,7 @@ export class HobbleLoop implements Phased {
     this.#group = new Signals(parts);
     this.#events = events;
     this.#nowMs = () => parts.clock.monotonicMs();
+    this.#nowTicks = () => (parts.clock.bootMs() / 1000) * TICKS_PER_SECOND;
   }
 
   /** The share of time it leaves; of overlapping loops the lowest owns a process (invariant 8). */
@@ -187,7 +189,7 @@ export class HobbleLoop implements Phased {
     this.#inspectedAtMs = nowMs;
     const sizeBefore = this.#group.size;
     const { alive, isRunnable } = this.#group.inspect();
-    const usedTicks = this.#cpu.look(alive);
+    const usedTicks = this.#cpu.look(alive, this.#nowTicks());
     this.#usage.push({ atMs: nowMs, totalTicks: this.#cpu.totalTicks });
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
     if (sizeBefore > 0 && alive.length === 0) this.#events.onEmpty(this);

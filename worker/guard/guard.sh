@@ -70,11 +70,13 @@ if [[ $verb == release ]]; then
 fi
 
 # Set-up, the only part that runs other programs: one guard per directory, and a FIFO to listen on.
-mkdir -p -m 700 "$dir" || exit 1
+mkdir -p "$dir" || exit 1
 exec {lock}>"$dir/guard.lock" || exit 1
 flock -n "$lock" || { say "another guard watches $dir"; exit 3; }
 [[ -p $dir/guard.fifo ]] || { rm -f "$dir/guard.fifo" && mkfifo -m 600 "$dir/guard.fifo"; } || exit 1
 trap '' HUP INT QUIT PIPE
+# A supervisor that ends a whole service ends the guard together with a worker that may hang: doubt means release.
+trap 'release; exit 0' TERM
 # The last to go when memory runs out; only root may say so.
 { printf '%s\n' -900 >/proc/$$/oom_score_adj; } 2>/dev/null
 start_of $$ && printf '%s %s\n' $$ "$start" >"$dir/guard.pid"

@@ -54,6 +54,8 @@ export interface SignalParts {
   clock: Clock;
   /** True: this process is never touched (the worker, its guard, pid 1, …), not even to continue it. */
   isProtected: (entry: ProcessEntry) => boolean;
+  /** True: some loop hobbles it. That it is stopped then says nothing, and its journal entry is that loop's affair. */
+  isOwned: (entry: ProcessEntry) => boolean;
 }
 
 export type StopOutcome = { status: 'stopped'; signals: number } | { status: 'journal-broken' };
@@ -177,7 +179,8 @@ export class SignalGroup {
     for (const member of fresh) {
       if (inside.has(member.ppid) || member.ppid <= 1) continue;
       const parent = this.#parts.table.get(member.ppid);
-      if (parent && !parent.isKernelThread && !this.#parts.isProtected(parent)) parents.set(parent.pid, parent);
+      if (!parent || parent.isKernelThread || this.#parts.isProtected(parent) || this.#parts.isOwned(parent)) continue;
+      parents.set(parent.pid, parent);
     }
     const running = [...parents.values()]
       .map((entry) => ({ entry, stat: new KeptStat(this.#parts.proc, entry.pid, entry.startTicks) }))
@@ -243,8 +246,7 @@ export class SignalGroup {
    */
   checkBystanders(): ProcessEntry | undefined {
     if (this.#bystanders.length === 0) return undefined;
-    const bystanders = this.#bystanders;
-    this.#bystanders = [];
+    const bystanders = this.#takeBystanders();
     const stopped = bystanders.filter(({ stat }) => isStopped(stat.read()?.state ?? ''));
     if (stopped.length > 0) {
       this.run();
@@ -255,10 +257,20 @@ export class SignalGroup {
     return stopped[0]?.entry;
   }
 
+  /** Those that are watched, without any that became a member of a loop meanwhile. */
+  #takeBystanders(): Bystander[] {
+    const bystanders = this.#bystanders.filter(({ entry, stat }) => {
+      const isOwned = this.#parts.isOwned(entry);
+      if (isOwned) stat.close();
+      return !isOwned;
+    });
+    this.#bystanders = [];
+    return bystanders;
+  }
+
   /**
    * Looks at every member, in the run phase: the dead leave, those stopped by others are noted, and tables are brought
-   * up to date. Returns what lives, and whether
-   * any of it waits for a core. One read of 4 µs per member, over a kept descriptor.
+   * up to date. Returns what lives, and whether any of it waits for a core. One read of 4 µs per member, over a kept descriptor.
    */
   inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
     const gone: Member[] = [];
@@ -287,12 +299,12 @@ export class SignalGroup {
   /** Everything runs and the group is empty. */
   release(): void {
     this.run();
-    for (const { stat, entry } of this.#bystanders) {
+    const bystanders = this.#takeBystanders();
+    for (const { stat, entry } of bystanders) {
       if (isStopped(stat.read()?.state ?? '')) sendContinue(entry.pid);
       stat.close();
     }
-    this.#parts.journal.left(this.#bystanders.map(({ entry }) => entry));
-    this.#bystanders = [];
+    this.#parts.journal.left(bystanders.map(({ entry }) => entry));
     this.#drop(this.#members);
     this.#members = [];
   }

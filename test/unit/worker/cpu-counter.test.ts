@@ -85,3 +85,10 @@ describe('CpuCounter', () => {
     );
   });
 });
+
+it('counts a daemon that forked away twice since the last look, but not an old process that comes in', () => {
+  const counter = new CpuCounter();
+  counter.look([sample(10, 1, 0)], 1_000);
+  counter.look([sample(10, 1, 0), sample(11, 1, 30, 0, 1_050), sample(12, 1, 500, 0, 900)], 1_100);
+  expect(counter.totalTicks).toBe(30);
+});

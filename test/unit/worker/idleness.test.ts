@@ -37,3 +37,18 @@ test('whatever a target does, what it gains over its cap is a few samples and th
     }),
   );
 });
+
+test('who is runnable at every look is cycled again, though no CPU of his can be seen', () => {
+  const idleness = new Idleness();
+  idleness.take(idle, CAP);
+  idleness.take(idle, CAP);
+  const unseen = { usedRatio: 0, isRunnable: true };
+  expect([unseen, unseen, idle, unseen, unseen, unseen].map((sample) => idleness.take(sample, CAP))).toEqual([
+    true,
+    true,
+    true,
+    true,
+    true,
+    false,
+  ]);
+});

@@ -70,12 +70,20 @@ describe('the reporter', () => {
     const first = reporter.flush();
     await settle();
     entries.clear();
+    const other = tarpitExample({ target: 'uid:7' });
+    entries.set(other.target, {
+      order: other,
+      deadlineBootMs: 1e9,
+      sinceMs: 0,
+      result: { status: 'applied', processes: 1 },
+      mechanismWhy: null,
+    });
     const second = reporter.flush();
     await settle();
     await redis.answerAll();
     await Promise.all([first, second]);
     await Promise.all([reporter.flush(), settle().then(() => redis.answerAll())]);
-    expect([...redis.fields.keys()]).toEqual([]);
+    expect([...redis.fields.keys()]).toEqual(['uid:7']);
   });
 });
 

@@ -47,6 +47,7 @@ function createGroup(isProtected: (pid: number) => boolean = () => false) {
     journal,
     clock: ticking,
     isProtected: ({ pid }) => isProtected(pid),
+    isOwned: () => false,
   });
 }
 
@@ -150,7 +151,7 @@ describe('a user cannot use that care', () => {
     expect(kernel.pidsSent('SIGSTOP')).toEqual([10]);
     group.run();
     expect(kernel.pidsSent('SIGCONT')).toEqual([10]);
-    expect(group.inspect()).toHaveLength(1);
+    expect(group.inspect().alive).toHaveLength(1);
   });
 
   it('nor do its children escape', () => {
