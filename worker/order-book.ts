@@ -68,7 +68,9 @@ export class OrderBook {
     const { host, verifier, redisNowMs } = this.#parts;
     if (order.host !== host && order.host !== FLEET)
       return { status: 'invalid', why: `the order is for host ${order.host}, this is ${host}` };
-    const aheadMs = order.version - redisNowMs();
+    // Measured from what stands, too: after Redis's clock was set back, an untarpit can only be one more than that.
+    const standing = this.#entries.get(order.target)?.order.version ?? 0;
+    const aheadMs = order.version - Math.max(redisNowMs(), standing);
     if (aheadMs > MAX_VERSION_AHEAD_MS)
       return {
         status: 'invalid',

@@ -245,11 +245,9 @@ describe('slots', () => {
   it('cost what loops there are, not what slots a cycle could have', () => {
     // 10,000 loops are the bound; each of these cycles has room for about 9,000 slots.
     const { clock, scheduler, join } = create();
-    const from = performance.now();
     const before = process.memoryUsage().heapUsed;
     const loops = Array.from({ length: 2_000 }, (_, index) => join({ runMs: 1, stopMs: 8_000 + index }));
     clock.advanceSync(50);
-    expect(performance.now() - from).toBeLessThan(3_000);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(60_000_000);
     for (const loop of loops) scheduler.remove(loop);
     expect(clock.pendingTimers).toBe(0);

