@@ -1,5 +1,5 @@
 /** `tarpit` and `untarpit`: an operator's orders, given through the one issuer, and what came of them. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Finish } from '../cli.ts';
 import { formatDuration } from '../shared/duration.ts';
 import { HobblerError } from '../shared/errors.ts';
@@ -32,7 +32,11 @@ export function addOrderCommands(program: Command, cli: Cli, finish: Finish): vo
     .description('slow a target down, until the order expires or is taken back')
     .argument('<target>', 'user:NAME, uid:NUMBER, pid:PID, pid:PID@START or cgroup:/PATH');
   addHobbleOptions(addPlaceOptions(tarpit))
-    .option('--for <duration>', 'how long, at most 24h', parseLease, parseLease(DEFAULT_FOR))
+    .addOption(
+      new Option('--for <duration>', 'how long, at most 24h')
+        .argParser(parseLease)
+        .default(parseLease(DEFAULT_FOR), DEFAULT_FOR),
+    )
     .requiredOption('--reason <text>', 'why; shown to operators and kept in the audit')
     .addHelpText(
       'after',
@@ -76,11 +80,10 @@ function addPlaceOptions(command: Command): Command {
     .option('--host <name>', 'the host it is on (default: this one)')
     .option('--fleet', 'on every host, later ones too')
     .option('--account <name>', 'the account it is done for, where that is not the target')
-    .option(
-      '--wait <duration>',
-      'how long to wait for the answer; 0s: not at all',
-      parseDuration('--wait'),
-      parseDuration('--wait')(DEFAULT_WAIT),
+    .addOption(
+      new Option('--wait <duration>', 'how long to wait for the answer; 0s: not at all')
+        .argParser(parseDuration('--wait'))
+        .default(parseDuration('--wait')(DEFAULT_WAIT), DEFAULT_WAIT),
     )
     .option('--json', 'print the order and what came of it as JSON');
 }

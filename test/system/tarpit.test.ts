@@ -16,7 +16,7 @@ import {
   treeShape,
   until,
 } from '../support/processes.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { connectTest, startRedis, type TestRedis } from '../support/redis.ts';
 import { removeStateDirs, startWorker, type TestWorker } from '../support/worker.ts';
 
 let redis: TestRedis;
@@ -133,7 +133,7 @@ test('it hobbles children: three levels, seven descendants, only the root tarpit
   });
 });
 
-test('given 16 shuffled pids of two trees, each process is hobbled once, by the roots', async () => {
+test('given 16 shuffled pids of two trees, each process is hobbled by one of them alone', async () => {
   await begin();
   const shape = { work: 'sleep' as const, children: [...treeShape(3, 2).children!, { work: 'sleep' as const }] };
   const trees = [await spawnTree(shape), await spawnTree(shape)];
@@ -145,7 +145,13 @@ test('given 16 shuffled pids of two trees, each process is hobbled once, by the 
     deadlineMs: 3_000,
     what: 'all sixteen to be stopped',
   });
-  // Letting go of the two roots lets nobody go who is a target himself; then one by one.
+  const connection = connectTest(redis);
+  const owned = async () => {
+    const reports = Object.values(await connection.hgetall('hobbler:{web-1}:observed')).map((text) => JSON.parse(text));
+    return reports.reduce((sum, report) => sum + report.processes, 0);
+  };
+  await until(async () => (await owned()) === 16, { deadlineMs: 3_000, what: 'sixteen processes with one owner each' });
+  connection.disconnect();
   for (const { id } of shuffled) await outside.order('untarpit', id);
   await until(() => ids.every(({ pid }) => readState(pid) === 'S'), { deadlineMs: 3_000, what: 'all sixteen to run' });
 });

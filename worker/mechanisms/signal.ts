@@ -21,7 +21,7 @@ import { parentsFirst } from '../process/tree.ts';
  * but only so often: then it is stopped all the same, since what its own parent sees is its user's affair.
  */
 const SEEN_STOPPED_WITHIN_MS = 5;
-const MAX_SPARED_PHASES = 3;
+const MAX_SKIPPED_PHASES = 3;
 
 interface Member {
   readonly pid: number;
@@ -37,7 +37,7 @@ interface Member {
   /** This parent must be seen stopped before we are signalled. */
   wary: Member | undefined;
   /** Phases in a row in which it was left running because that parent was not seen stopped. */
-  spared: number;
+  skippedPhases: number;
   permission: boolean;
 }
 
@@ -114,7 +114,7 @@ export class SignalGroup {
       isForeign: false,
       isFresh: true,
       wary: undefined,
-      spared: 0,
+      skippedPhases: 0,
       permission: true,
     };
   }
@@ -144,9 +144,10 @@ export class SignalGroup {
       // A user at a terminal may press Ctrl-Z at any time, so there the state is read before every stop.
       if ((member.entry.tty !== 0 || member.isFresh || member.isForeign) && !this.#mayStop(member, gone)) continue;
       if (member.wary) {
-        if (!unseen.has(member.wary) && this.#isSeenStopped(member.wary, member.spared)) member.spared = 0;
-        else if (member.spared < MAX_SPARED_PHASES) {
-          member.spared++;
+        if (!unseen.has(member.wary) && this.#isSeenStopped(member.wary, member.skippedPhases))
+          member.skippedPhases = 0;
+        else if (member.skippedPhases < MAX_SKIPPED_PHASES) {
+          member.skippedPhases++;
           unseen.add(member);
           continue;
         }
@@ -214,9 +215,9 @@ export class SignalGroup {
   }
 
   /** Waits, within bounds, until a member that was sent a stop is seen stopped. Not at all for one that never is. */
-  #isSeenStopped(member: Member, spared: number): boolean {
+  #isSeenStopped(member: Member, skippedPhases: number): boolean {
     const startedAtMs = this.#parts.clock.monotonicMs();
-    const waitMs = spared < MAX_SPARED_PHASES ? this.#waitLeftMs : 0;
+    const waitMs = skippedPhases < MAX_SKIPPED_PHASES ? this.#waitLeftMs : 0;
     let waitedMs = 0;
     let isSeen = false;
     do {
