@@ -151,6 +151,7 @@ export function contenders(tools: Tools): Contender[] {
   return [
     program('C floor, the same signals', 10_000, join(tools.bin, 'floor'), [String(CYCLE.runMs), String(CYCLE.stopMs)]),
     hobbler(tools, 'hobbler, every target cycled', true),
+    hobbler(tools, 'hobbler, the idle spared (default)', false),
     program('original design, asyncio', 200, '/usr/bin/python3', [here('original_asyncio.py')]),
     program('original design, threads', 200, '/usr/bin/python3', [here('original_threads.py')]),
     cpulimit(),

@@ -32,5 +32,5 @@ async def main():
     await asyncio.gather(*(hobble(int(line)) for line in sys.stdin))
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 asyncio.run(main())
