@@ -7,6 +7,7 @@ import { hostKeys } from '../shared/keys.ts';
 import type { Logger } from '../shared/log.ts';
 import { FLEET, type Order, type OrderResult, parseOrder } from '../shared/order.ts';
 import { type Consumer, failForGood, type Job, openConsumer } from '../shared/queue.ts';
+import { appendAudit } from '../shared/redis/audit.ts';
 import type { Redis, RedisSettings } from '../shared/redis/connection.ts';
 import { putDesired } from '../shared/redis/desired.ts';
 import { type OrderBook, requireSameAction } from './order-book.ts';
@@ -14,8 +15,6 @@ import type { Reconciler } from './reconciler.ts';
 
 /** Jobs worked on at once: each waits for Redis most of its time. */
 const CONCURRENCY = 16;
-/** Entries that this host's audit stream keeps, about. */
-const AUDIT_LENGTH = 10_000;
 
 export interface ConsumerParts {
   host: string;
@@ -94,25 +93,6 @@ async function applyFleetOrder({ book, reconciler }: ConsumerParts, order: Order
 /** Fire and forget: a full audit stream or a Redis that goes away must not fail an order that was carried out. */
 function audit({ redis, host, log }: ConsumerParts, order: Order, result: OrderResult): void {
   const { action, target, version, reason, by } = order;
-  redis
-    .xadd(
-      hostKeys.audit(host),
-      'MAXLEN',
-      '~',
-      AUDIT_LENGTH,
-      '*',
-      'action',
-      action,
-      'target',
-      target,
-      'version',
-      version,
-      'reason',
-      reason,
-      'by',
-      by,
-      'result',
-      JSON.stringify(result),
-    )
-    .catch((error) => log.debug(`audit: ${messageOf(error)}`));
+  const entry = { action, target, version, reason, by, result: JSON.stringify(result) };
+  appendAudit(redis, hostKeys.audit(host), entry).catch((error) => log.debug(`audit: ${messageOf(error)}`));
 }

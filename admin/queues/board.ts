@@ -11,6 +11,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HobblerError, messageOf } from '../../shared/errors.ts';
 import { fleetKeys } from '../../shared/keys.ts';
 import type { Logger } from '../../shared/log.ts';
+import { appendAudit } from '../../shared/redis/audit.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
 import { sessionOf } from '../access/gate.ts';
 import { byOperator } from '../act/actions.ts';
@@ -34,7 +35,8 @@ export const BOARD_CSP = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const AUDIT_LENGTH = 10_000;
+/** How much of a part of the address goes into the audit. */
+const MAX_PARAM_CHARS = 500;
 
 export async function addQueueBoard(
   app: FastifyInstance,
@@ -123,9 +125,11 @@ async function auditChange(redis: Redis, request: FastifyRequest): Promise<void>
   const change = `${request.method} ${request.routeOptions.url ?? ''}`;
   const by = byOperator(sessionOf(request).user);
   request.log.info({ host, change, by }, 'queue changed by hand');
-  const fields = ['action', 'queue', 'host', host, 'reason', change, 'by', by, ...Object.entries(rest).flat()];
+  const bounded = Object.fromEntries(
+    Object.entries(rest).map(([name, text]) => [name, text.slice(0, MAX_PARAM_CHARS)]),
+  );
   try {
-    await redis.xadd(fleetKeys.audit, 'MAXLEN', '~', AUDIT_LENGTH, '*', ...fields.map((text) => text.slice(0, 500)));
+    await appendAudit(redis, fleetKeys.audit, { action: 'queue', host, reason: change, by, ...bounded });
   } catch (error) {
     request.log.error({ why: messageOf(error), host, change, by }, 'a change of a queue is missing in the audit');
   }

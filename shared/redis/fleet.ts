@@ -4,6 +4,7 @@ import { messageOf } from '../errors.ts';
 import { fleetKeys, hostKeys } from '../keys.ts';
 import { invalid } from '../order.ts';
 import { type Liveness, liveness, type Report, reportSchema, type Status, statusSchema } from '../report.ts';
+import { appendAudit } from './audit.ts';
 import { type Redis, redisNowMs } from './connection.ts';
 
 export interface HostView {
@@ -121,19 +122,5 @@ async function auditHold(
   reason: string,
   by: string,
 ): Promise<void> {
-  await redis.xadd(
-    fleetKeys.audit,
-    'MAXLEN',
-    '~',
-    10_000,
-    '*',
-    'action',
-    action,
-    'host',
-    host ?? '*',
-    'reason',
-    reason,
-    'by',
-    by,
-  );
+  await appendAudit(redis, fleetKeys.audit, { action, host: host ?? '*', reason, by });
 }

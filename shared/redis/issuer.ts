@@ -9,6 +9,7 @@ import { FLEET, type Hobble, MAX_LEASE_MS, type Order, parseOrder } from '../ord
 import { addOrderJob, openQueue, type Queue } from '../queue.ts';
 import { liveness, statusSchema } from '../report.ts';
 import { type Signer, signOrder } from '../signature.ts';
+import { appendAudit } from './audit.ts';
 import { type Redis, redisNowMs } from './connection.ts';
 import { putDesired, readStanding } from './desired.ts';
 
@@ -41,8 +42,6 @@ export type MayOvertake = (standing: Order | null, redisNowMs: number) => boolea
 
 /** Tries against other writers of the same target before giving up. */
 const MAX_TRIES = 30;
-/** Entries that the audit streams keep, about. */
-const AUDIT_LENGTH = 10_000;
 
 type Written = { order: Order } | { gaveWayTo: Order };
 
@@ -199,24 +198,6 @@ export class OrderIssuer {
   }
 
   async #audit({ action, host, target, version, reason, by }: Order): Promise<void> {
-    await this.#redis.xadd(
-      fleetKeys.audit,
-      'MAXLEN',
-      '~',
-      AUDIT_LENGTH,
-      '*',
-      'action',
-      action,
-      'host',
-      host,
-      'target',
-      target,
-      'version',
-      version,
-      'reason',
-      reason,
-      'by',
-      by,
-    );
+    await appendAudit(this.#redis, fleetKeys.audit, { action, host, target, version, reason, by });
   }
 }
