@@ -44,11 +44,6 @@ export class Journal {
     this.#descriptor = this.#rewrite();
   }
 
-  /** Why nothing may be stopped at present; undefined when all is well. */
-  get isBroken(): boolean {
-    return this.#failed;
-  }
-
   /** Writes down processes before their first stop. False: it could not be written, so they must not be stopped. */
   willStop(processes: readonly Identity[]): boolean {
     const fresh = processes.filter(({ pid, startTicks }) => this.#live.get(pid) !== startTicks);

@@ -3,7 +3,7 @@
 #
 #   guard.sh watch DIR     listen to the worker's beats and release everything when they end (worker dead: its end of
 #                          the FIFO closes) or stay away for 3 s (worker hung)
-#   guard.sh release DIR   release once: at a worker's start, by `hobbler release-all`, by systemd's ExecStopPost
+#   guard.sh release DIR   release once: at a worker's start, by `hobbler release-all`, by a supervisor after a stop
 #
 # It uses shell builtins alone once it watches: nothing to load, nothing to fork on a host that is out of memory. It
 # continues only processes that the journal names, by pid and start time; it never stops anything. A line that it does
