@@ -121,6 +121,9 @@ function lower(a: number | null, b: number | null): number | null {
 /** With more than this share of a core at work for others, a rate that fell says nothing of hobbler. */
 const BUSY_RATIO = 0.2;
 
+/** A CPU second that is worth less than this share of what it was: the machine is not steady enough to judge by. */
+const STEADY = 0.85;
+
 /**
  * Why a cycle is worth playing again rather than judging; null: it is to be judged as it is. The machine's other work
  * may take from anybody, at any time.
@@ -131,5 +134,22 @@ export function whyAgain(samples: readonly Sample[], promises: readonly Promised
   const last = samples.at(-1);
   if (!first || !last || last.atMs <= first.atMs) return null;
   const otherRatio = ((last.otherSeconds - first.otherSeconds) * 1000) / (last.atMs - first.atMs);
-  return otherRatio > BUSY_RATIO ? `other work took ${otherRatio.toFixed(1)} cores of this machine` : null;
+  if (otherRatio > BUSY_RATIO) return `other work took ${otherRatio.toFixed(1)} cores of this machine`;
+  const speed = speedChange(samples);
+  return speed !== null && (speed < STEADY || speed > 1 / STEADY)
+    ? `a CPU second of this machine did ${formatRatio(speed)} of the work that it did before`
+    : null;
+}
+
+/**
+ * How much work a CPU second does after the tarpit, against before it; null: not known. A hobble takes CPU time and
+ * not what CPU time is worth, so a change is the machine's own: a clock that is throttled, a neighbour on the same host.
+ */
+function speedChange(samples: readonly Sample[]): number | null {
+  const changes = Object.keys(samples[0]?.units ?? {}).flatMap((account) => {
+    const { before, after } = ratesOf(samples, account);
+    if (!before || !after || before.cpuRatio <= 0 || after.cpuRatio <= 0 || before.unitsPerSecond <= 0) return [];
+    return [after.unitsPerSecond / after.cpuRatio / (before.unitsPerSecond / before.cpuRatio)];
+  });
+  return changes.length === 0 ? null : Math.min(...changes);
 }

@@ -71,4 +71,14 @@ describe('phases', () => {
     expect(whyAgain(quiet, judged(quiet))).toBeNull();
     expect(whyAgain(busy, judged(busy))).toMatch(/other work took 0\.5 cores/);
   });
+
+  test('is put off where the machine itself became slower: the same CPU, less work', () => {
+    // As a throttled clock or a neighbour on the same host does it.
+    const throttled = whole.map((sample, index) => {
+      const sinceAfter = Math.max(0, index - 15);
+      return { ...sample, units: { ...sample.units, ann: sample.units.ann! - sinceAfter * 40 } };
+    });
+    expect(judged(throttled).every(({ isKept }) => isKept)).toBe(false);
+    expect(whyAgain(throttled, judged(throttled))).toMatch(/a CPU second of this machine did 60 % of the work/);
+  });
 });
