@@ -14,7 +14,7 @@ import { addReleaseCommand } from './cli/release.ts';
 import { addRunCommand } from './cli/run.ts';
 import { addServiceCommands } from './cli/services.ts';
 import { addStatusCommand } from './cli/status.ts';
-import { HOBBLER_VERSION } from './worker/heartbeat.ts';
+import { HOBBLER_VERSION } from './shared/version.ts';
 
 /** Sets the exit code of a command that came to its end. */
 export type Finish = (exitCode: number) => void;

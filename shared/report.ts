@@ -44,6 +44,10 @@ export const reportSchema = z.looseObject({
   gotRatio: ratio,
   /** False: asked to slow down, and did not. Null: cannot be said yet. */
   effective: z.boolean().nullable(),
+  /** CPU share of one core that the worker spends on this target. Null: not known. */
+  costRatio: ratio.default(null),
+  /** Length of one period as it is carried out: longer than asked where the worker saves its own cost. Null: no phases. */
+  periodMs: z.number().nullable().default(null),
   stops: z.int(),
   reason: z.string(),
   by: z.string(),

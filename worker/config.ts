@@ -6,6 +6,8 @@ import { trustedKeySchema } from '../shared/signature.ts';
 
 /** Uids below this belong to the system on Debian and most others. */
 const DEFAULT_MIN_UID = 1_000;
+/** A process that stands still for longer looks dead to whoever waits for it. */
+const MAX_PERIOD_MS = 5_000;
 
 /** `/a/` as people write it is `/a` in /proc; the root is then the empty path, which everything lies below. */
 const withoutSlashAtEnd = (path: string) => path.replace(/\/+$/, '');
@@ -38,6 +40,18 @@ export const workerConfigSchema = z
       .strictObject({
         loops: z.int().min(1).max(100_000).default(10_000),
         processesPerTarget: z.int().min(1).max(100_000).default(20_000),
+      })
+      .prefault({}),
+    /**
+     * What hobbling may cost this host, as a share of one core. Past it the same duty cycle is carried out over a longer
+     * period, up to `maxPeriod`.
+     */
+    budget: z
+      .strictObject({
+        cpu: z.number().gt(0).max(1).default(0.05),
+        maxPeriod: durationMs
+          .refine((ms) => ms <= MAX_PERIOD_MS, { error: `expected at most ${MAX_PERIOD_MS / 1000}s` })
+          .prefault('1s'),
       })
       .prefault({}),
     /** CPU seconds per user, published for the producer's meter source. */

@@ -1,14 +1,15 @@
 /**
  * The check-up of a host: is everything here for a worker to do its work? Each finding was tried for real where that can
  * be done without touching anybody's process: signals go to a child of our own under another uid. Knows nothing of
- * Redis; that part is cli/doctor.ts. It changes nothing but makes the state directory as a worker would.
+ * Redis; that part is cli/doctor.ts. It changes nothing but makes the state directory as a worker would, and for a
+ * moment an empty cgroup in each hierarchy.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { type Clock, sleep } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
-import { findHierarchies } from './cgroups.ts';
-import { probeMechanisms } from './mechanisms/mechanism.ts';
+import { Cgroups } from './cgroups/hierarchies.ts';
+import { probeMechanisms } from './mechanisms/probe.ts';
 import type { Proc } from './process/proc.ts';
 import { sendContinue, sendStop } from './process/signals.ts';
 import { isStopped } from './process/stat.ts';
@@ -156,7 +157,8 @@ function checkVisibility({ proc }: HostCheckParts): Finding[] {
 }
 
 function checkCgroups(proc: Proc): Finding[] {
-  const hierarchies = findHierarchies(proc);
+  const cgroups = new Cgroups(proc);
+  const { hierarchies } = cgroups;
   const v2 = hierarchies.filter(({ version }) => version === 2).map(({ mount }) => mount);
   const v1 = hierarchies.filter(({ version }) => version === 1).flatMap(({ controllers }) => controllers);
   const detail = [v2.length > 0 ? `v2 at ${v2.join(', ')}` : '', v1.length > 0 ? `v1: ${v1.join(', ')}` : '']
@@ -166,11 +168,11 @@ function checkCgroups(proc: Proc): Finding[] {
     hierarchies.length === 0
       ? { name: 'cgroups', status: 'warn', detail: 'none found', hint: 'cgroup: targets cannot be used here' }
       : { name: 'cgroups', status: 'ok', detail };
-  const mechanisms = Object.entries(probeMechanisms()).map(
+  const mechanisms = Object.entries(probeMechanisms(cgroups, proc).probes).map(
     ([mechanism, { supported, why }]): Finding => ({
       name: `mechanism ${mechanism}`,
       status: supported ? 'ok' : 'warn',
-      detail: supported ? why : `not used: ${why}`,
+      detail: supported ? why : `cannot be used: ${why}`,
       ...(supported ? {} : { hint: 'nothing to do: auto takes the best that there is' }),
     }),
   );

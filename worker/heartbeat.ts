@@ -8,12 +8,10 @@ import type { Clock } from '../shared/clock.ts';
 import { fleetKeys, hostKeys } from '../shared/keys.ts';
 import type { Redis } from '../shared/redis/connection.ts';
 import { STATUS_TTL_MS, type Status } from '../shared/report.ts';
+import { HOBBLER_VERSION } from '../shared/version.ts';
 import type { Engine } from './engine/engine.ts';
 import type { GuardLink } from './guard/guard.ts';
-import { probeMechanisms } from './mechanisms/mechanism.ts';
 import type { RedisTime } from './redis-time.ts';
-
-export const HOBBLER_VERSION = '0.1.0';
 
 export interface HeartbeatParts {
   redis: Redis;
@@ -80,7 +78,7 @@ export class Heartbeat {
       redisRttMs: time.roundTripMs,
       guard: guard.isAlive ? 'alive' : 'dead',
       hold: hold(),
-      mechanisms: probeMechanisms(),
+      mechanisms: engine.probes,
     };
   }
 

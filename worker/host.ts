@@ -7,10 +7,13 @@ import { availableParallelism } from 'node:os';
 import { type Clock, readBootId, type Timer } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { Cgroups } from './cgroups.ts';
+import { Cgroups } from './cgroups/hierarchies.ts';
 import { Engine, type EngineEvents } from './engine/engine.ts';
+import type { Budget } from './engine/pacing.ts';
 import { GuardLink, releaseOnce } from './guard/guard.ts';
 import { Journal } from './journal.ts';
+import { Mechanisms } from './mechanisms/mechanism.ts';
+import { type Found, probeMechanisms } from './mechanisms/probe.ts';
 import { Proc } from './process/proc.ts';
 import { ProcessTable } from './process/table.ts';
 import { ancestors } from './process/tree.ts';
@@ -23,9 +26,12 @@ export interface HostOptions {
   /** The host's rules, but for the pids that are protected, which are found out here. */
   rules: Omit<SafetyRules, 'protectedPids'>;
   bounds: { loops: number; processesPerTarget: number };
+  budget: Budget;
   events: EngineEvents;
   clock: Clock;
   log: Logger;
+  /** What this host can do; found out here when it is left out. */
+  found?: Found;
 }
 
 /** How often a journal that could not be written is tried again. */
@@ -48,7 +54,7 @@ export class HobblerHost {
   #isStopped = false;
 
   /** Takes the host's lock and releases what a predecessor left. Throws host-locked or invalid-config. */
-  constructor({ stateDir, guard, rules, bounds, events, clock, log }: HostOptions) {
+  constructor({ stateDir, guard, rules, bounds, budget, events, clock, log, found }: HostOptions) {
     this.paths = prepareStateDir(stateDir);
     this.#lock = takeLock(this.paths);
     try {
@@ -62,6 +68,14 @@ export class HobblerHost {
     }
     this.proc = new Proc();
     this.table = new ProcessTable(this.proc);
+    const cgroups = new Cgroups(this.proc);
+    const mechanisms = new Mechanisms({
+      cgroups,
+      proc: this.proc,
+      table: this.table,
+      journal: this.#journal,
+      found: found ?? probeMechanisms(cgroups, this.proc, this.#journal),
+    });
     this.guard = new GuardLink(this.paths, guard, clock, log, {
       onAlive: () => {
         this.#protect();
@@ -74,12 +88,15 @@ export class HobblerHost {
       {
         proc: this.proc,
         table: this.table,
-        cgroups: new Cgroups(this.proc),
+        cgroups,
+        mechanisms,
         clock,
         journal: this.#journal,
         rules: { ...rules, protectedPids: () => this.#protected },
         cores: availableParallelism(),
         bounds,
+        budget,
+        ownCpuMs,
         log,
       },
       events,
@@ -124,4 +141,9 @@ export class HobblerHost {
     this.#journal.close();
     this.#lock.release();
   }
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }

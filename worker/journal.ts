@@ -1,10 +1,17 @@
 /**
- * The journal: every process that is or may be stopped by us, written down before its first stop (invariant 1), so
- * that the guard can release it without us. Append-only lines, one write per batch, no fsync: it lies on tmpfs.
+ * The journal: everything that is or may be stopped, frozen, limited or moved by us, written down before it is
+ * (invariant 1), so that the guard can undo it without us. Append-only lines, one write per batch, no fsync: it lies on
+ * tmpfs. Paths come last on their line, since they may hold blanks.
  *
  *   boot BOOT_ID
- *   stop PID START      we may have stopped it
- *   left PID START      no longer ours: it was found stopped by somebody else, or left the tarpit
+ *   stop PID START        we may have stopped it
+ *   left PID START        no longer ours: it was found stopped by somebody else, or left the tarpit
+ *   freeze FILE           we may have frozen it: a cgroup.freeze or freezer.state
+ *   thawed FILE           no longer ours
+ *   quota OLD OURS FILE   we may have put OURS where OLD was (`max:100000` stands for `max 100000`)
+ *   restored FILE         no longer ours
+ *   adopt DIRECTORY       we may have made it and moved processes into it, from the root of its hierarchy
+ *   emptied DIRECTORY     it is no more
  *
  * When a write fails, nothing more is stopped (the caller sees the error); what stands in the file stays released by
  * the guard.
@@ -16,6 +23,12 @@ import type { Logger } from '../shared/log.ts';
 interface Identity {
   readonly pid: number;
   readonly startTicks: number;
+}
+
+interface Change {
+  readonly path: string;
+  readonly old: string;
+  readonly ours: string;
 }
 
 /**
@@ -34,6 +47,8 @@ export class Journal {
   #bytes = 0;
   /** What a release would have to look at: pid → start time. */
   readonly #live = new Map<number, number>();
+  /** The same of files and directories: path → the line that stands for it. */
+  readonly #paths = new Map<string, string>();
   #failed = false;
 
   /** Starts an empty journal. What an earlier one named must have been released before. */
@@ -60,7 +75,54 @@ export class Journal {
     if (known.length === 0) return;
     for (const { pid } of known) this.#live.delete(pid);
     this.#append(known.map(({ pid, startTicks }) => `left ${pid} ${startTicks}\n`).join(''), known.length);
-    if (this.#lines >= this.#compactAtLines && this.#live.size < this.#lines / 2) this.#compact();
+    this.#compactIfDue();
+  }
+
+  /** Writes down freezer switches before they are first turned on. False: they must not be. */
+  willFreeze(paths: readonly string[]): boolean {
+    return this.#note(paths.map((path) => ({ path, line: `freeze ${path}\n` })));
+  }
+
+  thawed(paths: readonly string[]): void {
+    this.#strike('thawed', paths);
+  }
+
+  /** Writes down quotas with what stood there before. False: they must not be set. */
+  willLimit(changes: readonly Change[]): boolean {
+    const word = (text: string) => text.replaceAll(' ', ':');
+    return this.#note(
+      changes.map(({ path, old, ours }) => ({ path, line: `quota ${word(old)} ${word(ours)} ${path}\n` })),
+    );
+  }
+
+  restored(paths: readonly string[]): void {
+    this.#strike('restored', paths);
+  }
+
+  /** Writes down a directory of our own before it is made. False: it must not be. */
+  willAdopt(directory: string): boolean {
+    return this.#note([{ path: directory, line: `adopt ${directory}\n` }]);
+  }
+
+  emptied(directory: string): void {
+    this.#strike('emptied', [directory]);
+  }
+
+  #note(lines: readonly { path: string; line: string }[]): boolean {
+    const fresh = lines.filter(({ path, line }) => this.#paths.get(path) !== line);
+    if (fresh.length === 0) return true;
+    for (const { path } of fresh)
+      if (!path.startsWith('/') || /\p{Cc}/u.test(path)) throw new TypeError(`not a path for the journal: ${path}`);
+    if (!this.#append(fresh.map(({ line }) => line).join(''), fresh.length)) return false;
+    for (const { path, line } of fresh) this.#paths.set(path, line);
+    return true;
+  }
+
+  #strike(word: string, paths: readonly string[]): void {
+    const known = paths.filter((path) => this.#paths.delete(path));
+    if (known.length === 0) return;
+    this.#append(known.map((path) => `${word} ${path}\n`).join(''), known.length);
+    this.#compactIfDue();
   }
 
   #append(text: string, lines: number): boolean {
@@ -89,7 +151,8 @@ export class Journal {
     }
   }
 
-  #compact(): void {
+  #compactIfDue(): void {
+    if (this.#lines < this.#compactAtLines || this.#live.size + this.#paths.size >= this.#lines / 2) return;
     const before = this.#descriptor;
     try {
       this.#descriptor = this.#rewrite();
@@ -117,15 +180,17 @@ export class Journal {
   }
 
   #fill(descriptor: number): void {
-    const text = [
+    const lines = [
       `boot ${this.#bootId}\n`,
       ...[...this.#live].map(([pid, startTicks]) => `stop ${pid} ${startTicks}\n`),
-    ].join('');
+      ...this.#paths.values(),
+    ];
+    const text = lines.join('');
     const bytes = Buffer.byteLength(text);
     // A disk that is nearly full takes a part: who is missing in the new file would not be released.
     if (writeSync(descriptor, text, 0) !== bytes) throw new Error('no room for the shorter journal');
     this.#bytes = bytes;
-    this.#lines = 1 + this.#live.size;
+    this.#lines = lines.length;
   }
 
   close(): void {

@@ -7,12 +7,11 @@ import type { Clock } from '../shared/clock.ts';
 import { sleep } from '../shared/clock.ts';
 import { HobblerError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { type Hobble, runRatio } from '../shared/order.ts';
+import { type Hobble, type MechanismName, runRatio } from '../shared/order.ts';
 import type { TargetState } from '../shared/report.ts';
 import { formatTarget, type Target } from '../shared/target.ts';
 import type { HobbleLoop } from './engine/loop.ts';
 import { HobblerHost } from './host.ts';
-import { explainMechanism } from './mechanisms/mechanism.ts';
 import { Users } from './users.ts';
 
 export interface LocalOptions {
@@ -35,6 +34,9 @@ export interface LocalRow {
   status: TargetState;
   why: string | null;
   processes: number;
+  /** What enforces it, and why that. */
+  mechanism: MechanismName;
+  mechanismWhy: string;
   askedRatio: number;
   /** CPU share of one core; null: not known. */
   gotRatio: number | null;
@@ -52,11 +54,13 @@ export interface LocalSummary {
 
 const REPORT_EVERY_MS = 1_000;
 
-/** Runs until `until`, or until every pid target is gone. Throws denied, not-found or host-locked before it starts. */
+/**
+ * Runs until `until`, or until every pid target is gone. Throws denied, not-found, unsupported or host-locked before it
+ * starts.
+ */
 export async function hobbleLocally(options: LocalOptions): Promise<LocalSummary> {
   const { targets, hobble, every, stateDir, clock, log, until, onStart, onReport } = options;
   const uid = process.getuid?.() ?? 0;
-  explainMechanism(hobble.mechanism);
   const ended: LocalRow[] = [];
   let allGone: () => void = () => {};
   const gone = new Promise<void>((resolve) => {
@@ -73,6 +77,7 @@ export async function hobbleLocally(options: LocalOptions): Promise<LocalSummary
       onlyUid: uid === 0 ? null : uid,
     },
     bounds: { loops: 10_000, processesPerTarget: 100_000 },
+    budget: { cpuRatio: 0.05, maxPeriodMs: 1_000 },
     clock,
     log,
     events: {
@@ -119,12 +124,13 @@ async function put(host: HobblerHost, users: Users, target: Target, hobble: Hobb
       throw new HobblerError('not-found', `user cannot be looked up (${lookup.why})`, { where: formatTarget(target) });
     uid = lookup.status === 'found' ? lookup.uid : undefined;
   }
-  const outcome = host.engine.tarpit(target, { runMs: hobble.runMs, stopMs: hobble.stopMs }, every, uid);
-  if (outcome.status !== 'applied') {
-    throw new HobblerError(outcome.status === 'gone' ? 'not-found' : 'denied', outcome.why, {
-      where: formatTarget(target),
-    });
-  }
+  const cycle = { runMs: hobble.runMs, stopMs: hobble.stopMs };
+  const outcome = host.engine.tarpit(target, { cycle, every, mechanism: hobble.mechanism }, uid);
+  if (outcome.status === 'applied') return;
+  const where = formatTarget(target);
+  if (outcome.status === 'unsupported')
+    throw new HobblerError('unsupported', outcome.why, { where, hint: 'use auto or signal' });
+  throw new HobblerError(outcome.status === 'gone' ? 'not-found' : 'denied', outcome.why, { where });
 }
 
 function rowOf(loop: HobbleLoop): LocalRow {
@@ -133,6 +139,8 @@ function rowOf(loop: HobbleLoop): LocalRow {
     status: loop.state,
     why: loop.why,
     processes: loop.processes,
+    mechanism: loop.inForce.mechanism,
+    mechanismWhy: loop.inForce.why,
     askedRatio: runRatio(loop.cycle),
     gotRatio: loop.gotRatio,
     beforeRatio: loop.beforeRatio,

@@ -7,7 +7,7 @@
  * record is not an untarpit: what is here ends at its deadline (invariant 2).
  */
 import type { Clock } from '../shared/clock.ts';
-import { HobblerError, messageOf } from '../shared/errors.ts';
+import { HobblerError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import {
   FLEET,
@@ -21,7 +21,6 @@ import {
 import type { Verifier } from '../shared/signature.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Engine } from './engine/engine.ts';
-import { explainMechanism } from './mechanisms/mechanism.ts';
 import type { Users } from './users.ts';
 
 /** What stands for a target here. A tombstone's order is an untarpit, or a tarpit that has ended. */
@@ -31,7 +30,7 @@ export interface Entry {
   deadlineBootMs: number;
   sinceMs: number;
   result: OrderResult;
-  /** The mechanism that carries it out, and why. */
+  /** Why that mechanism carries it out, as of when it was applied; the loop says what is so now. */
   mechanismWhy: string | null;
 }
 
@@ -130,13 +129,6 @@ export class OrderBook {
         null,
       );
     }
-    let mechanism: ReturnType<typeof explainMechanism>;
-    try {
-      mechanism = explainMechanism(order.hobble.mechanism);
-    } catch (error) {
-      engine.untarpit(order.target);
-      return this.#set(order, deadlineBootMs, { status: 'unsupported', why: messageOf(error) }, null);
-    }
     const target = targetOf(order);
     let uid: number | undefined;
     if (target.kind === 'user') {
@@ -153,20 +145,19 @@ export class OrderBook {
     }
     const outcome = engine.tarpit(
       target,
-      { runMs: order.hobble.runMs, stopMs: order.hobble.stopMs },
-      order.hobble.every ?? false,
+      {
+        cycle: { runMs: order.hobble.runMs, stopMs: order.hobble.stopMs },
+        every: order.hobble.every ?? false,
+        mechanism: order.hobble.mechanism,
+      },
       uid,
     );
     if (outcome.status !== 'applied') {
       engine.untarpit(order.target);
       return this.#set(order, deadlineBootMs, outcome, null);
     }
-    return this.#set(
-      order,
-      deadlineBootMs,
-      { status: 'applied', processes: outcome.loop.processes, mechanism: mechanism.name },
-      mechanism.why,
-    );
+    const { mechanism, why } = outcome.loop.inForce;
+    return this.#set(order, deadlineBootMs, { status: 'applied', processes: outcome.loop.processes, mechanism }, why);
   }
 
   #set(order: Order, deadlineBootMs: number, result: OrderResult, mechanismWhy: string | null): OrderResult {

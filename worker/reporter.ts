@@ -132,8 +132,8 @@ export class Reporter {
       account: order.account ?? null,
       version: order.version,
       ...this.#state(entry, loop),
-      mechanism: result.status === 'applied' ? (result.mechanism ?? null) : null,
-      mechanismWhy: entry.mechanismWhy,
+      mechanism: loop?.inForce.mechanism ?? (result.status === 'applied' ? (result.mechanism ?? null) : null),
+      mechanismWhy: loop?.inForce.why ?? entry.mechanismWhy,
       runMs: order.hobble.runMs,
       stopMs: order.hobble.stopMs,
       processes: loop?.processes ?? 0,
@@ -142,6 +142,8 @@ export class Reporter {
       askedRatio: runRatio(order.hobble),
       gotRatio: loop?.gotRatio ?? null,
       effective: loop ? isEffective(loop, this.#parts.cores) : null,
+      costRatio: loop?.costRatio ?? null,
+      periodMs: loop ? engine.periodOf(loop) : null,
       stops: loop?.stops ?? 0,
       reason: order.reason,
       by: order.by,
@@ -196,9 +198,12 @@ function isNews(before: Report, after: Report): boolean {
     before.version !== after.version ||
     before.state !== after.state ||
     before.why !== after.why ||
+    before.mechanismWhy !== after.mechanismWhy ||
     before.processes !== after.processes ||
     before.effective !== after.effective ||
     moved(before.gotRatio, after.gotRatio) ||
+    moved(before.costRatio, after.costRatio) ||
+    before.periodMs !== after.periodMs ||
     Math.abs(before.expiresAtMs - after.expiresAtMs) > 2_000 ||
     after.reportedAtMs - before.reportedAtMs > 30_000
   );

@@ -29,6 +29,7 @@ import { HobblerHost } from './host.ts';
 import { Lease } from './lease.ts';
 import { Meter } from './meter.ts';
 import { OrderBook } from './order-book.ts';
+import { identityMechanism } from './process/pidfd.ts';
 import { RECONCILE_EVERY_MS, Reconciler } from './reconciler.ts';
 import { RedisTime } from './redis-time.ts';
 import { Reporter } from './reporter.ts';
@@ -40,6 +41,16 @@ export interface WorkerOptions {
   stateDir: string;
   clock: Clock;
   log: Logger;
+  /** Told what the start waits for, when it has to. */
+  onWaiting?: (what: string) => void;
+}
+
+export interface WorkerService extends Service {
+  readonly host: string;
+  /** Why this worker can stop nothing until somebody helps it: no guard listens. Null: it is well. */
+  readonly whyUnwell: string | null;
+  /** What it does now, in one line. */
+  readonly summary: string;
 }
 
 /** How often expiry is looked at. */
@@ -53,11 +64,11 @@ const CLOSE_LIMIT_MS = 700;
 /** Above users' processes, below nothing that matters: -20 is the most. */
 const WORKER_NICE = -10;
 
-export function createWorkerService(options: WorkerOptions): Service & { readonly host: string } {
-  return new WorkerService(options);
+export function createWorkerService(options: WorkerOptions): WorkerService {
+  return new Worker(options);
 }
 
-class WorkerService implements Service {
+class Worker implements WorkerService {
   readonly name = 'worker';
   readonly host: string;
   readonly #options: WorkerOptions;
@@ -72,6 +83,18 @@ class WorkerService implements Service {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.host = options.config.host ?? hostname().toLowerCase();
+  }
+
+  get whyUnwell(): string | null {
+    return this.#machine?.guard.isAlive ? null : 'no guard listens';
+  }
+
+  get summary(): string {
+    const engine = this.#machine?.engine;
+    if (!engine) return 'starting';
+    const gate = engine.closedGate;
+    const does = gate === undefined ? 'carries out orders' : `lets everything run (${gate.gate}: ${gate.why})`;
+    return `${this.host} ${does}: ${engine.loops.size} targets, ${engine.processes} processes`;
   }
 
   async start(): Promise<void> {
@@ -98,6 +121,7 @@ class WorkerService implements Service {
       guard: config.guard,
       rules: { minUid: config.minUid, exemptUids, exemptGids, exemptCgroups: config.exempt.cgroups, onlyUid: null },
       bounds: config.bounds,
+      budget: { cpuRatio: config.budget.cpu, maxPeriodMs: config.budget.maxPeriod },
       clock,
       log,
       events: {
@@ -118,7 +142,11 @@ class WorkerService implements Service {
     await this.#waitForLease();
     if (this.#isStopped) return;
     await this.#begin();
-    log.info({ host: this.host, stateDir, guard: machine.guard.pid, epoch: this.#parts.lease.epoch }, 'worker ready');
+    const identity = identityMechanism();
+    log.info(
+      { host: this.host, stateDir, guard: machine.guard.pid, epoch: this.#parts.lease.epoch, identity },
+      'worker ready',
+    );
   }
 
   /** A phase that ends late is a stop that lasts too long, so the worker goes before those it hobbles, where it may. */
@@ -194,6 +222,7 @@ class WorkerService implements Service {
       } catch (error) {
         if (!(error instanceof HobblerError && error.code === 'redis-unavailable')) throw error;
         log.warn(error.message);
+        this.#options.onWaiting?.(error.message);
         await sleep(clock, RETRY_MS);
       }
     }
@@ -213,6 +242,7 @@ class WorkerService implements Service {
         throw new HobblerError('host-locked', what, { hint: 'stop it first, or give this host another name' });
       if (!saidSo) log.warn(`${what}; waiting`);
       saidSo = true;
+      this.#options.onWaiting?.(what);
       await sleep(clock, RETRY_MS);
     }
   }

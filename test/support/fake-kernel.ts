@@ -1,13 +1,15 @@
 /**
  * A machine that cannot be had: a /proc of plain files and a kill(2) that only writes them, so that a test sees every
- * signal in order and can make up any process (a dead leader, a hostile name, a parent that never stops). No real
- * process is ever signalled: process.kill is replaced until `end`.
+ * signal in order and can make up any process (a dead leader, a hostile name, a parent that never stops). It has pidfds
+ * of its own where a test wants them. No real process is ever signalled: process.kill is replaced until `end`.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
+import type { Pidfds } from '../../worker/process/pidfd.ts';
 import { Proc } from '../../worker/process/proc.ts';
+import type { Sent } from '../../worker/process/signals.ts';
 
 export interface FakeProcess {
   pid: number;
@@ -32,7 +34,7 @@ export interface FakeProcess {
 
 export class FakeKernel {
   readonly root = mkdtempSync(join(tmpdir(), 'hobbler-proc-'));
-  readonly proc = new Proc(this.root);
+  readonly proc: Proc;
   readonly processes = new Map<number, FakeProcess>();
   /** Every signal, in order. */
   readonly signals: { pid: number; signal: string }[] = [];
@@ -41,7 +43,24 @@ export class FakeKernel {
   #lastPid = 0;
   readonly #spy = vi.spyOn(process, 'kill').mockImplementation((pid, signal) => this.#kill(pid, String(signal)));
 
-  constructor() {
+  /** What each open pidfd stands for. */
+  readonly openPidfds = new Map<number, FakeProcess>();
+  readonly pidfds: Pidfds = {
+    open: (pid) => {
+      const one = this.processes.get(pid);
+      if (one) this.openPidfds.set(++this.#lastPidfd, one);
+      return one && this.#lastPidfd;
+    },
+    stop: (pidfd) => this.#send(pidfd, 'SIGSTOP'),
+    continue: (pidfd) => this.#send(pidfd, 'SIGCONT'),
+    close: (pidfd) => {
+      if (!this.openPidfds.delete(pidfd)) throw new Error(`pidfd ${pidfd} is not open`);
+    },
+  };
+  #lastPidfd = 0;
+
+  constructor({ pidfds = false } = {}) {
+    this.proc = new Proc(this.root, pidfds ? () => this.pidfds : undefined);
     this.add({ pid: 1, comm: 'init', uid: 0, euid: 0, ppid: 0 });
   }
 
@@ -121,7 +140,17 @@ export class FakeKernel {
 
   end(): void {
     this.#spy.mockRestore();
+    this.proc.close();
     rmSync(this.root, { recursive: true, force: true });
+  }
+
+  #send(pidfd: number, signal: string): Sent {
+    const one = this.openPidfds.get(pidfd);
+    if (!one) throw new Error(`pidfd ${pidfd} is not open`);
+    if (this.processes.get(one.pid) !== one) return 'gone';
+    if (this.refuses.get(one.pid) === 'EPERM') return 'not-permitted';
+    this.#kill(one.pid, signal);
+    return 'sent';
   }
 
   #kill(pid: number, signal: string): true {

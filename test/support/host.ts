@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../shared/clock.ts';
 import { createLogger, silentLogger } from '../../shared/log.ts';
+import type { Hobble } from '../../shared/order.ts';
 import { type ProcessId, parseTarget } from '../../shared/target.ts';
 import type { TarpitOutcome } from '../../worker/engine/engine.ts';
 import type { HobbleLoop } from '../../worker/engine/loop.ts';
@@ -14,8 +15,13 @@ export interface TestHost {
   host: HobblerHost;
   ended: string[];
   gaps: number[];
-  /** Tarpits a process with its tree at 10/200, or as given; idle ones too, unless `every` is false. */
-  tarpit(id: ProcessId | string, cycle?: { runMs: number; stopMs: number }, every?: boolean): TarpitOutcome;
+  /** Tarpits a process with its tree at 10/200, or as given; idle ones too, unless `every` is false; by signals, unless told. */
+  tarpit(
+    id: ProcessId | string,
+    cycle?: { runMs: number; stopMs: number },
+    every?: boolean,
+    mechanism?: Hobble['mechanism'],
+  ): TarpitOutcome;
   loop(id: ProcessId | string): HobbleLoop | undefined;
   stop(): void;
 }
@@ -32,6 +38,7 @@ export async function startHost(rules: Partial<SafetyRules> = {}): Promise<TestH
     guard: 'spawn',
     rules: { minUid: 0, exemptUids: new Set(), exemptGids: new Set(), exemptCgroups: [], onlyUid: null, ...rules },
     bounds: { loops: 1_000, processesPerTarget: 10_000 },
+    budget: { cpuRatio: 1, maxPeriodMs: 1_000 },
     clock: systemClock,
     log,
     events: {
@@ -48,8 +55,8 @@ export async function startHost(rules: Partial<SafetyRules> = {}): Promise<TestH
     host,
     ended,
     gaps,
-    tarpit: (id, cycle = { runMs: 10, stopMs: 200 }, every = true) =>
-      host.engine.tarpit(parseTarget(keyOf(id)), cycle, every),
+    tarpit: (id, cycle = { runMs: 10, stopMs: 200 }, every = true, mechanism = 'signal') =>
+      host.engine.tarpit(parseTarget(keyOf(id)), { cycle, every, mechanism }),
     loop: (id) => host.engine.loops.get(keyOf(id)),
     stop: () => {
       host.stop(log);

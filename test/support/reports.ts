@@ -45,6 +45,8 @@ export function reportExample(target: string, reportedAtMs: number, changes: Par
     processes: 3,
     ownedElsewhere: 0,
     beforeRatio: 1,
+    costRatio: 0.002,
+    periodMs: 210,
     askedRatio: 10 / 210,
     gotRatio: null,
     effective: null,

@@ -35,14 +35,31 @@ const DOORS: Door[] = [
     danger: 'sending signals',
     pattern: /\bprocess\.kill\b/,
     example: "process.kill(pid, 'SIGSTOP')",
-    may: ['worker/process/signals.ts', 'worker/process/ending.ts' /* ends what hobbler itself started */],
+    may: [
+      'worker/process/signals.ts',
+      'worker/process/ending.ts', // ends what hobbler itself started
+      'cli/top/screen.ts', // stops its own job for a Ctrl-Z, since a raw terminal sends no signal
+    ],
     why: 'invariants 4 and 5: one place checks that a pid is still who it was, and that nobody who matters is stopped',
+  },
+  {
+    danger: 'calling the C library',
+    pattern: /['"]koffi['"]/,
+    example: "createRequire(import.meta.url)('koffi')",
+    may: ['worker/process/pidfd.ts'],
+    why: 'a wrong prototype writes anywhere in our memory, as root; and each call needs a way to do without',
   },
   {
     danger: 'reading /proc',
     pattern: /['"`]\/proc(?=[/'"`])/,
     example: 'readFileSync(`/proc/$' + '{pid}/stat`)',
-    may: ['worker/process/', 'shared/clock.ts' /* the boot id */],
+    may: [
+      'worker/process/',
+      'shared/clock.ts', // the boot id
+      'bench/cgroups.ts', // looks from outside, and not by the code that it measures
+      'bench/memory.ts',
+      'bench/scratch.ts',
+    ],
     why: 'one parser survives hostile command names, zombies and vanishing processes, and tests inject its root',
   },
   {
@@ -50,7 +67,7 @@ const DOORS: Door[] = [
     pattern:
       /\/sys\/fs\/cgroup|['"`/](?:cgroup\.(?:freeze|procs|kill|subtree_control)|freezer\.state|cpu\.max|cpu\.cfs_quota_us)\b/,
     example: "writeFileSync(join(path, 'cgroup.freeze'), '1')",
-    may: ['worker/mechanisms/', 'worker/cgroups.ts', 'bench/cpu-meter.ts' /* accounts in cgroups of its own */],
+    may: ['worker/cgroups/', 'bench/cgroups.ts' /* accounts in cgroups of its own */],
     why: 'a wrong write freezes the worker itself, or leaves a group frozen that nobody releases',
   },
   {

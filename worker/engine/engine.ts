@@ -5,19 +5,26 @@
  *
  * Gates are reasons to stop nothing: no guard, a hold, a gap being looked into. While one is closed everything runs.
  */
-import type { Clock, Timer } from '../../shared/clock.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { formatTarget, type Target } from '../../shared/target.ts';
-import type { Cgroups } from '../cgroups.ts';
+import type { Cgroups } from '../cgroups/hierarchies.ts';
 import type { Journal } from '../journal.ts';
+import type { Mechanisms } from '../mechanisms/mechanism.ts';
+import type { Probes } from '../mechanisms/probe.ts';
+import type { SignalParts } from '../mechanisms/signal.ts';
 import type { Proc } from '../process/proc.ts';
-import { isDead, TICKS_PER_SECOND } from '../process/stat.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { type SafetyRules, whyExempt } from '../safety.ts';
-import { HobbleLoop, type Scope } from './loop.ts';
+import { Governor } from './governor.ts';
+import { HobbleLoop, type LoopSettings, type Scope } from './loop.ts';
 import { Membership } from './membership.ts';
+import type { Budget } from './pacing.ts';
 import { Scheduler } from './scheduler.ts';
-import type { DutyCycle } from './slots.ts';
+import { shareSoFar } from './share.ts';
+import { periodMs } from './slots.ts';
+import { Steady } from './steady.ts';
+import { Sweeper } from './sweeper.ts';
 
 export type Gate = 'guard' | 'hold' | 'gap' | 'lease' | 'journal' | 'stopping';
 
@@ -29,11 +36,15 @@ export interface EngineParts {
   proc: Proc;
   table: ProcessTable;
   cgroups: Cgroups;
+  mechanisms: Pick<Mechanisms, 'probes' | 'whyNot' | 'createGroup'>;
   clock: Clock;
   journal: Journal;
   rules: SafetyRules;
   cores: number;
   bounds: { loops: number; processesPerTarget: number };
+  budget: Budget;
+  /** CPU that this process has used so far, milliseconds. */
+  ownCpuMs: () => number;
   log: Logger;
 }
 
@@ -45,15 +56,6 @@ export interface EngineEvents {
   onGap(gapMs: number): Promise<void>;
 }
 
-/**
- * Time between two passes over /proc while something is hobbled; grows so that passes cost at most 2 % of a core. Births
- * are seen at every tick and deaths at every inspection, so a pass is for what those miss: changed owners and cgroups.
- */
-const SWEEP_EVERY_MS = 5_000;
-const MAX_SWEEP_EVERY_MS = 15_000;
-/** The same while births cannot be followed one by one; also how old the table may be when a target is put in. */
-const SWEEP_SOON_MS = 1_000;
-const SWEEP_COST_RATIO = 0.02;
 /** A gap that could not be looked into is tried again after this. */
 const GAP_RETRY_MS = 500;
 
@@ -61,15 +63,13 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #events: EngineEvents;
   readonly #scheduler: Scheduler<HobbleLoop>;
+  readonly #steady: Steady<HobbleLoop>;
+  readonly #governor: Governor<HobbleLoop>;
   readonly #loops = new Map<string, HobbleLoop>();
   readonly #gates = new Map<Gate, string>();
   readonly #membership: Membership;
+  readonly #sweeper: Sweeper;
   readonly #whyExempt: (entry: ProcessEntry) => string | undefined;
-  #sweepTimer: Timer | undefined;
-  #isSweepSoon = false;
-  #sweepCostMs = 0;
-  #sweeping: Promise<void> | undefined;
-  #sweptAtMs = Number.NEGATIVE_INFINITY;
   #totalStops = 0;
 
   constructor(parts: EngineParts, events: EngineEvents) {
@@ -87,9 +87,25 @@ export class Engine {
       pidsOfCgroup: (path) => cgroups.pidsOf(path),
       maxProcesses: bounds.processesPerTarget,
     });
-    this.#scheduler = new Scheduler(parts.clock, parts.cores, {
-      beforeStops: () => this.#takeBirths(),
-      onGap: (gapMs) => this.noticeGap(gapMs),
+    this.#sweeper = new Sweeper({
+      table,
+      clock: parts.clock,
+      isNeeded: () => this.#loops.size > 0,
+      onSwept: () => {
+        this.#membership.refresh();
+        this.#endGone();
+      },
+    });
+    const onGap = (gapMs: number) => this.noticeGap(gapMs);
+    const takeBirths = () => this.#takeBirths();
+    this.#scheduler = new Scheduler(parts.clock, parts.cores, { aroundStops: takeBirths, onGap });
+    this.#steady = new Steady(parts.clock, { beforeLook: takeBirths, onGap });
+    this.#governor = new Governor({
+      clock: parts.clock,
+      budget: parts.budget,
+      ownCpuMs: parts.ownCpuMs,
+      loops: () => this.#loops.values(),
+      onChange: (stretch) => this.#repace(stretch),
     });
   }
 
@@ -122,57 +138,92 @@ export class Engine {
 
   closeGate(gate: Gate, why: string): void {
     this.#gates.set(gate, why);
-    this.#scheduler.suspend();
+    this.#suspend();
   }
 
   openGate(gate: Gate): void {
-    if (this.#gates.delete(gate) && this.#gates.size === 0) this.#scheduler.resume();
+    if (this.#gates.delete(gate)) this.#resume();
   }
 
-  /** Puts a target in the tarpit, or changes the duty cycle of one that is in it. `uid` resolves a user target. */
-  tarpit(target: Target, cycle: DutyCycle, every: boolean, uid?: number): TarpitOutcome {
+  #suspend(): void {
+    this.#scheduler.suspend();
+    this.#steady.suspend();
+  }
+
+  #resume(): void {
+    if (this.#gates.size === 0) this.#scheduler.resume();
+    // The first may have closed a gate: the journal is full again.
+    if (this.#gates.size === 0) this.#steady.resume();
+  }
+
+  /** What each mechanism can do on this host. */
+  get probes(): Probes {
+    return this.#parts.mechanisms.probes;
+  }
+
+  /**
+   * Puts a target in the tarpit, or changes how one is hobbled that is in it. `uid` resolves a user target. Whatever else
+   * than `applied` comes back: what was in stays as it was, or is gone from it.
+   */
+  tarpit(target: Target, asked: LoopSettings, uid?: number): TarpitOutcome {
     const key = formatTarget(target);
     const current = this.#loops.get(key);
-    if (current && current.state !== 'denied') {
-      if (current.cycle.runMs !== cycle.runMs || current.cycle.stopMs !== cycle.stopMs) {
-        current.cycle = cycle;
-        this.#place(current);
-        this.#membership.changed(current);
-      }
-      current.every = every;
-      return { status: 'applied', loop: current };
-    }
+    const cannot = this.#parts.mechanisms.whyNot(asked.mechanism);
+    if (cannot !== undefined) return { status: 'unsupported', why: cannot };
+    if (current && current.state !== 'denied') return this.#change(current, asked);
     if (current) this.#remove(current);
     if (this.#loops.size >= this.#parts.bounds.loops)
       return { status: 'refused', why: `${this.#loops.size} loops run already (bounds.loops)` };
     const scope = this.#scopeOf(target, uid);
     if ('status' in scope) return scope;
-    return this.#begin(target, scope, cycle, every);
+    return this.#begin(target, scope, asked);
   }
 
-  #begin(target: Target, scope: Scope, cycle: DutyCycle, every: boolean): TarpitOutcome {
-    const { table, proc, journal, clock, rules, log } = this.#parts;
+  #change(loop: HobbleLoop, { cycle, every, mechanism }: LoopSettings): TarpitOutcome {
+    const isOther = mechanism !== loop.mechanism;
+    const isSameCycle = loop.cycle.runMs === cycle.runMs && loop.cycle.stopMs === cycle.stopMs;
+    if (!isOther && isSameCycle && loop.every === every) return { status: 'applied', loop };
+    loop.every = every;
+    loop.cycle = cycle;
+    if (isOther) {
+      this.#unplace(loop);
+      loop.use(mechanism);
+    }
+    this.#membership.changed(loop);
+    if (isOther) return this.#accept(loop);
+    this.#place(loop);
+    return { status: 'applied', loop };
+  }
+
+  /** Places a loop whose mechanism can do something for its processes; lets go of one whose cannot. */
+  #accept(loop: HobbleLoop): TarpitOutcome {
+    if (loop.obstacle === undefined) this.#place(loop);
+    // Looked at again: what has no phases is in force by now, unless the kernel refused it.
+    const why = loop.obstacle;
+    if (why === undefined) return { status: 'applied', loop };
+    this.#remove(loop);
+    return { status: 'unsupported', why };
+  }
+
+  #begin(target: Target, scope: Scope, settings: LoopSettings): TarpitOutcome {
+    const { proc, clock, mechanisms, log } = this.#parts;
     const loop = new HobbleLoop(
       target,
       scope,
-      cycle,
-      every,
+      settings,
       {
-        proc,
-        table,
-        journal,
         clock,
-        isOwned: (entry) => this.#membership.ownerOf(entry) !== undefined,
-        isProtected: (entry) => entry.pid === 1 || entry.isKernelThread || rules.protectedPids().has(entry.pid),
+        createGroup: (mechanism, runRatio) => mechanisms.createGroup(mechanism, { ...this.#groupParts(), runRatio }),
       },
       {
         onDenied: (denied, why) => {
           log.warn({ target: denied.key, why }, 'denied');
           this.#events.onChange(denied.key);
+          this.#afterTick(() => this.#place(denied));
         },
         onJournalBroken: () => this.closeGate('journal', 'the journal cannot be written'),
         onFirstStop: (stopped) => this.#events.onChange(stopped.key),
-        onIdle: (changed) => {
+        onPlace: (changed) => {
           this.#events.onChange(changed.key);
           this.#afterTick(() => this.#place(changed));
         },
@@ -180,24 +231,30 @@ export class Engine {
       },
     );
     // A pass costs what the host has processes; in a burst of orders the last one serves all, and the next is near.
-    const nowMs = clock.monotonicMs();
-    if (nowMs - this.#sweptAtMs > SWEEP_SOON_MS) {
-      table.sweep();
-      this.#sweptAtMs = clock.monotonicMs();
-    } else {
-      this.#takeBirths();
-    }
+    if (!this.#sweeper.sweepIfOld()) this.#takeBirths();
     if (scope.kind === 'tree') {
       // A tree whose root is exempt is denied whole; elsewhere exempt members are left out one by one.
       const why = this.#whyExempt(scope.root);
       if (why !== undefined) return { status: 'denied', why };
     }
     this.#loops.set(loop.key, loop);
+    this.#governor.start();
     this.#membership.add(loop);
     loop.beforeRatio = shareSoFar(loop.members, proc, clock.bootMs());
-    this.#scheduler.add(loop, cycle);
-    this.#scheduleSweep();
-    return { status: 'applied', loop };
+    this.#sweeper.schedule();
+    return this.#accept(loop);
+  }
+
+  #groupParts(): SignalParts {
+    const { proc, table, journal, clock, rules } = this.#parts;
+    return {
+      proc,
+      table,
+      journal,
+      clock,
+      isOwned: (entry) => this.#membership.ownerOf(entry) !== undefined,
+      isProtected: (entry) => entry.pid === 1 || entry.isKernelThread || rules.protectedPids().has(entry.pid),
+    };
   }
 
   /** For what comes from inside a tick, which goes over the loops. */
@@ -205,11 +262,37 @@ export class Engine {
     this.#parts.clock.after(0, run);
   }
 
-  /** Puts a loop where it belongs by now: among those that want a core, or among the quiet. */
+  /** Puts a loop where it belongs by now: among those that have phases, or those that are looked at once a second. */
   #place(loop: HobbleLoop): void {
     if (this.#loops.get(loop.key) !== loop) return;
+    this.#unplace(loop);
+    // Who is cycled while idle is put together with the quiet.
+    if (loop.isSteady) this.#steady.add(loop);
+    else this.#scheduler.add(loop, this.#governor.pace(loop.cycle), loop.isIdle);
+  }
+
+  /** Carries every loop out over periods of another length. */
+  #repace(stretch: number): void {
+    this.#parts.log.info(
+      { stretch: Math.round(stretch * 100) / 100 },
+      'periods have another length, to keep the budget',
+    );
+    for (const loop of this.#loops.values()) {
+      if (loop.isSteady) continue;
+      this.#place(loop);
+      this.#events.onChange(loop.key);
+    }
+  }
+
+  /** The length of one period of a loop as it is carried out, milliseconds; null while it has none. */
+  periodOf(loop: HobbleLoop): number | null {
+    return loop.isSteady ? null : periodMs(this.#governor.pace(loop.cycle));
+  }
+
+  /** It is in its run phase after that. */
+  #unplace(loop: HobbleLoop): void {
     this.#scheduler.remove(loop);
-    this.#scheduler.add(loop, loop.cycle, loop.isIdle);
+    this.#steady.remove(loop);
   }
 
   #scopeOf(
@@ -255,77 +338,31 @@ export class Engine {
 
   #remove(loop: HobbleLoop): void {
     this.#loops.delete(loop.key);
-    this.#scheduler.remove(loop);
+    this.#unplace(loop);
     loop.release();
     this.#membership.remove(loop);
     this.#totalStops += loop.stops;
+    if (this.#loops.size === 0) this.#governor.stop();
   }
 
   /** Everything runs, and there is no loop any more. */
   releaseAll(): void {
-    this.#scheduler.suspend();
+    this.#suspend();
     for (const loop of [...this.#loops.values()]) this.#remove(loop);
-    this.#sweepTimer?.cancel();
-    this.#sweepTimer = undefined;
-    if (this.#gates.size === 0) this.#scheduler.resume();
+    this.#sweeper.cancel();
+    this.#resume();
   }
 
   /** Processes that were born since the last tick join their loop before it is stopped. */
   #takeBirths(): void {
     const born = this.#parts.table.births();
     if (born) this.#membership.born(born);
-    else this.#sweepSoon();
+    else this.#sweeper.soon();
   }
 
   /** Makes sure that the table is no older than `maxAgeMs`, without holding up the phases. */
-  async survey(maxAgeMs: number): Promise<void> {
-    if (this.#parts.clock.monotonicMs() - this.#sweptAtMs > maxAgeMs) await this.#sweep();
-  }
-
-  /** Births were missed: the next pass comes as soon as its cost allows. */
-  #sweepSoon(): void {
-    if (this.#isSweepSoon) return;
-    this.#isSweepSoon = true;
-    this.#sweepTimer?.cancel();
-    this.#sweepTimer = undefined;
-    const sinceMs = this.#parts.clock.monotonicMs() - this.#sweptAtMs;
-    this.#scheduleSweep(Math.max(0, Math.max(SWEEP_SOON_MS, this.#sweepCostMs / SWEEP_COST_RATIO) - sinceMs));
-  }
-
-  #scheduleSweep(delayMs = SWEEP_EVERY_MS): void {
-    if (this.#sweepTimer || this.#loops.size === 0) return;
-    this.#sweepTimer = this.#parts.clock.after(delayMs, () => {
-      this.#sweepTimer = undefined;
-      void this.#sweep();
-    });
-  }
-
-  /** One pass over /proc, in slices between the ticks; then members and owners anew. */
-  #sweep(): Promise<void> {
-    this.#sweeping ??= this.#sweepOnce().finally(() => {
-      this.#sweeping = undefined;
-    });
-    return this.#sweeping;
-  }
-
-  async #sweepOnce(): Promise<void> {
-    this.#isSweepSoon = false;
-    let costMs = 0;
-    const slices = this.#parts.table.sweepSliced();
-    for (;;) {
-      const startedAtMs = this.#parts.clock.monotonicMs();
-      const isDone = slices.next().done === true;
-      costMs += this.#parts.clock.monotonicMs() - startedAtMs;
-      if (isDone) break;
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-    const startedAtMs = this.#parts.clock.monotonicMs();
-    this.#sweptAtMs = startedAtMs;
-    this.#membership.refresh();
-    this.#endGone();
-    costMs += this.#parts.clock.monotonicMs() - startedAtMs;
-    this.#sweepCostMs = costMs;
-    this.#scheduleSweep(Math.min(MAX_SWEEP_EVERY_MS, Math.max(SWEEP_EVERY_MS, costMs / SWEEP_COST_RATIO)));
+  survey(maxAgeMs: number): Promise<void> {
+    return this.#sweeper.survey(maxAgeMs);
   }
 
   /** A pid target whose last process has ended is over; others stay armed until they expire. */
@@ -347,8 +384,7 @@ export class Engine {
     this.closeGate('gap', 'the worker was away and looks at everything anew');
     try {
       await this.#events.onGap(gapMs);
-      await this.#sweeping; // one that began before the gap has seen what was before
-      await this.#sweep();
+      await this.#sweeper.sweepAnew();
       this.openGate('gap');
     } catch (error) {
       if (this.#gates.has('stopping')) return;
@@ -356,20 +392,4 @@ export class Engine {
       this.#parts.clock.after(GAP_RETRY_MS, () => void this.#lookIntoGap(gapMs));
     }
   }
-}
-
-/** A younger process has not lived long enough for a share, in ticks. */
-const MIN_AGE_TICKS = 10;
-
-/** CPU share of one core that processes had in their life so far; null when that is not known of any. */
-function shareSoFar(members: Iterable<ProcessEntry>, proc: Proc, nowBootMs: number): number | null {
-  const nowTicks = (nowBootMs / 1000) * TICKS_PER_SECOND;
-  let share: number | null = null;
-  for (const member of members) {
-    const now = proc.readStat(member.pid);
-    const ageTicks = nowTicks - member.startTicks;
-    if (now?.startTicks !== member.startTicks || isDead(now) || ageTicks < MIN_AGE_TICKS) continue;
-    share = (share ?? 0) + now.ownTicks / ageTicks;
-  }
-  return share;
 }

@@ -3,15 +3,17 @@
  * its processes and what was measured of them. States:
  *
  *   armed ◄──► hobbling ◄──► spared        armed: no process at present; spared: idle by itself (idleness.ts)
- *                 │
+ *                 │  ▲
+ *                 │  └─────► held           its mechanism can do nothing for them at present
  *                 └──► denied              a parent outside stops with its child
  *
- * However it ends, its processes run.
+ * How a phase is enforced is the group's affair. However a loop ends, its processes run.
  */
-import { runRatio } from '../../shared/order.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { type Hobble, runRatio } from '../../shared/order.ts';
 import type { TargetState } from '../../shared/report.ts';
 import { formatTarget, type Target } from '../../shared/target.ts';
-import { type SignalGroup, type SignalParts, SignalGroup as Signals } from '../mechanisms/signal.ts';
+import { type Group, type InForce, nameOf } from '../mechanisms/group.ts';
 import { TICKS_PER_SECOND } from '../process/stat.ts';
 import type { ProcessEntry } from '../process/table.ts';
 import { CpuCounter } from './cpu-counter.ts';
@@ -19,8 +21,10 @@ import { Idleness } from './idleness.ts';
 import type { Phased } from './scheduler.ts';
 import type { DutyCycle } from './slots.ts';
 
-/** How often a loop looks at each of its processes, milliseconds. */
-const INSPECT_EVERY_MS = 1_000;
+/** A loop looks at each of its processes about once a second; never sooner than this after the last look, milliseconds. */
+const INSPECT_EVERY_MS = 900;
+/** After so many looks without a process it is looked for one once a second only: that is then its second of full speed. */
+const EMPTY_LOOKS = 60;
 /** Over how long the CPU share is measured, in inspections. */
 const SHARE_WINDOW = 5;
 
@@ -35,10 +39,24 @@ export interface LoopEvents {
   /** The journal could not be written, so newcomers were not stopped. */
   onJournalBroken(loop: HobbleLoop): void;
   onFirstStop(loop: HobbleLoop): void;
-  /** It is idle by itself from now on (and spared, unless every target is to be cycled), or no longer. */
-  onIdle(loop: HobbleLoop): void;
+  /** It is idle by itself from now on, or no longer; or it wants phases from now on, or none. */
+  onPlace(loop: HobbleLoop): void;
   /** Its last process was found to have ended. */
   onEmpty(loop: HobbleLoop): void;
+}
+
+/** What is asked of a loop, by the order that it carries out. */
+export interface LoopSettings {
+  cycle: DutyCycle;
+  /** True: cycled even while it is idle. */
+  every: boolean;
+  mechanism: Hobble['mechanism'];
+}
+
+export interface LoopParts {
+  clock: Clock;
+  /** A new, empty group for a mechanism; `runRatio` gives the share that is asked at that moment. */
+  createGroup: (mechanism: Hobble['mechanism'], runRatio: () => number) => Group;
 }
 
 interface UsagePoint {
@@ -58,10 +76,14 @@ export class HobbleLoop implements Phased {
   cycle: DutyCycle;
   /** True: cycled even while it is idle. */
   every: boolean;
-  why: string | null = null;
+  /** The mechanism that was asked; `inForce` says which one it is. */
+  mechanism: Hobble['mechanism'];
   beforeRatio: number | null = null;
+  /** CPU share of one core that it costs the worker; null: not known yet. */
+  costRatio: number | null = null;
   stops = 0;
-  readonly #group: SignalGroup;
+  #group: Group;
+  readonly #createGroup: (mechanism: Hobble['mechanism']) => Group;
   readonly #events: LoopEvents;
   readonly #nowMs: () => number;
   readonly #nowTicks: () => number;
@@ -70,18 +92,61 @@ export class HobbleLoop implements Phased {
   #inspectedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
   #isDenied = false;
+  #why: string | null = null;
   readonly #idleness = new Idleness();
+  /** Looks in a row that found no process. */
+  #emptyLooks = 0;
+  /** Signals sent and processes looked at, since the governor last asked. */
+  #work = 0;
 
-  constructor(target: Target, scope: Scope, cycle: DutyCycle, every: boolean, parts: SignalParts, events: LoopEvents) {
+  constructor(
+    target: Target,
+    scope: Scope,
+    { cycle, every, mechanism }: LoopSettings,
+    { clock, createGroup }: LoopParts,
+    events: LoopEvents,
+  ) {
     this.key = formatTarget(target);
     this.target = target;
     this.scope = scope;
     this.cycle = cycle;
     this.every = every;
-    this.#group = new Signals(parts);
+    this.mechanism = mechanism;
+    this.#createGroup = (asked) => createGroup(asked, () => this.runRatio);
+    this.#group = this.#createGroup(mechanism);
     this.#events = events;
-    this.#nowMs = () => parts.clock.monotonicMs();
-    this.#nowTicks = () => (parts.clock.bootMs() / 1000) * TICKS_PER_SECOND;
+    this.#nowMs = () => clock.monotonicMs();
+    this.#nowTicks = () => (clock.bootMs() / 1000) * TICKS_PER_SECOND;
+  }
+
+  /** Changes how it is enforced: everything runs in between. The caller says anew whom it owns. */
+  use(mechanism: Hobble['mechanism']): void {
+    this.release();
+    this.mechanism = mechanism;
+    this.#group = this.#createGroup(mechanism);
+  }
+
+  /** The mechanism that enforces it at present, and why that one. */
+  get inForce(): InForce {
+    return this.#group.inForce;
+  }
+
+  /** False: it is looked at once a second and has no phases. */
+  get hasPhases(): boolean {
+    return this.#group.hasPhases;
+  }
+
+  /**
+   * It has no phases at present: a quota holds by itself; who is spared, denied, or without a process for long gets no
+   * signals. Not at once without a process: who hands over from one to the next is without for a moment too.
+   */
+  get isSteady(): boolean {
+    return !this.hasPhases || this.#isDenied || this.#isSpared || this.#emptyLooks >= EMPTY_LOOKS;
+  }
+
+  /** Why its mechanism can do nothing for its processes; undefined while it can. */
+  get obstacle(): string | undefined {
+    return this.#group.obstacle;
   }
 
   /** The share of time it leaves; of overlapping loops the lowest owns a process (invariant 8). */
@@ -92,7 +157,13 @@ export class HobbleLoop implements Phased {
   get state(): TargetState {
     if (this.#isDenied) return 'denied';
     if (this.#group.size === 0) return 'armed';
+    if (this.#isHeld) return 'held';
     return this.#isSpared ? 'spared' : 'hobbling';
+  }
+
+  /** Why it is in this state, where that needs words. */
+  get why(): string | null {
+    return this.#why ?? (this.#isHeld && !this.#isDenied ? this.obstacle! : null);
   }
 
   /** It uses less than its share by itself. */
@@ -101,7 +172,12 @@ export class HobbleLoop implements Phased {
   }
 
   get #isSpared(): boolean {
-    return !this.every && this.isIdle;
+    return !this.every && this.isIdle && this.hasPhases;
+  }
+
+  /** One without phases has nothing to fall back on. */
+  get #isHeld(): boolean {
+    return !this.hasPhases && this.obstacle !== undefined;
   }
 
   /** Processes it owns now. */
@@ -130,41 +206,70 @@ export class HobbleLoop implements Phased {
     return this.#cpu.totalTicks / TICKS_PER_SECOND;
   }
 
+  takeWork(): number {
+    const work = this.#work;
+    this.#work = 0;
+    return work;
+  }
+
   /** Makes these its own processes, and notes what of the target it does not hobble. */
   setOwned(entries: Iterable<ProcessEntry>, left: { exempted: number; ownedElsewhere: number; tooMany: number }): void {
     if (this.#isDenied) return;
     this.exempted = left.exempted;
     this.ownedElsewhere = left.ownedElsewhere;
-    this.why = left.tooMany === 0 ? null : `${left.tooMany} more than bounds.processesPerTarget run on`;
+    this.#why = left.tooMany === 0 ? null : `${left.tooMany} more than bounds.processesPerTarget run on`;
     this.#group.setMembers(entries);
+    this.#noteSize();
   }
 
+  /** The first process after a long time without wants phases. */
+  #noteSize(): void {
+    if (this.#group.size === 0) return;
+    const wasSteady = this.isSteady;
+    this.#emptyLooks = 0;
+    if (wasSteady && !this.isSteady) this.#events.onPlace(this);
+  }
+
+  /** Processes that were just born become its own; in the stop phase they are stopped at once. */
   addBorn(entries: readonly ProcessEntry[]): void {
     if (this.#isDenied) return;
     this.#group.addMembers(entries);
+    this.#noteSize();
+    if (this.#isStopped && this.hasPhases) this.#stop();
   }
 
+  /** Begins the stop phase. Without phases: sets what holds by itself, and looks once a second whether it still does. */
   enterStop(): void {
-    if (this.#isStopped || this.#isDenied) return;
+    if ((this.#isStopped && this.hasPhases) || this.#isDenied) return;
     this.#inspectIfDue();
-    if (this.#group.size === 0 || this.#isSpared) return;
+    if (this.hasPhases && (this.#group.size === 0 || this.#isSpared)) return;
+    this.#stop();
+  }
+
+  #stop(): void {
+    const sizeBefore = this.#group.size;
     const outcome = this.#group.stop();
+    if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
     if (outcome.status === 'journal-broken') {
       this.#group.run();
+      this.#isStopped = false;
       this.#events.onJournalBroken(this);
       return;
     }
     this.#isStopped = true;
     this.stops += outcome.signals;
+    this.#work += 2 * outcome.signals; // each stop has its continue
     if (this.stops > 0 && this.stops === outcome.signals) this.#events.onFirstStop(this);
   }
 
   enterRun(): void {
     if (!this.#isStopped) return;
     this.#isStopped = false;
+    const sizeBefore = this.#group.size;
     const bystander = this.#group.checkBystanders();
     this.#group.run();
-    if (bystander) this.deny(`${bystander.comm} (pid ${bystander.pid}) stops with its child`);
+    if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
+    if (bystander) this.deny(`${nameOf(bystander)} stops with its child`);
   }
 
   /** Lets go of everything and stays, to say why. */
@@ -172,7 +277,7 @@ export class HobbleLoop implements Phased {
     this.#group.release();
     this.#isStopped = false;
     this.#isDenied = true;
-    this.why = why;
+    this.#why = why;
     this.#events.onDenied(this, why);
   }
 
@@ -189,14 +294,18 @@ export class HobbleLoop implements Phased {
     this.#inspectedAtMs = nowMs;
     const sizeBefore = this.#group.size;
     const { alive, isRunnable } = this.#group.inspect();
+    this.#work += sizeBefore;
     const usedTicks = this.#cpu.look(alive, this.#nowTicks());
     this.#usage.push({ atMs: nowMs, totalTicks: this.#cpu.totalTicks });
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
     if (sizeBefore > 0 && alive.length === 0) this.#events.onEmpty(this);
-    if (!Number.isFinite(sinceMs)) return; // the first look is what the next one is compared with
-    const wasIdle = this.isIdle;
-    const usedRatio = usedTicks / TICKS_PER_SECOND / (sinceMs / 1000);
-    this.#idleness.take({ usedRatio, isRunnable }, this.runRatio);
-    if (wasIdle !== this.isIdle) this.#events.onIdle(this);
+    const [wasIdle, wasSteady] = [this.isIdle, this.isSteady];
+    this.#emptyLooks = this.#group.size === 0 ? this.#emptyLooks + 1 : 0;
+    // The first look is what the next one is compared with.
+    if (Number.isFinite(sinceMs)) {
+      const usedRatio = usedTicks / TICKS_PER_SECOND / (sinceMs / 1000);
+      this.#idleness.take({ usedRatio, isRunnable }, this.runRatio);
+    }
+    if (wasIdle !== this.isIdle || wasSteady !== this.isSteady) this.#events.onPlace(this);
   }
 }

@@ -22,7 +22,7 @@ const DEAF_AFTER_MS = 2_000;
 const ANSWER_WITHIN_MS = 3_000;
 const POLL_MS = 10;
 
-/** Continues everything that the journal in `dir` names. Returns how many processes that were. Needs no worker. */
+/** Undoes everything that the journal in `dir` names. Returns how many processes, cgroups and quotas that were. Needs no worker. */
 export function releaseOnce(dir: string): number {
   const run = spawnSync('bash', [SCRIPT, 'release', dir], { encoding: 'latin1', timeout: 30_000 });
   if (run.error || run.status !== 0) {

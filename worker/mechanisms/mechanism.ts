@@ -1,25 +1,99 @@
 /**
- * Which mechanisms this host can use, and why. The only place that says so: `auto`, `doctor`, `status` and the reports
- * repeat it. At present `signal` is the one that is carried out; asking for another is refused, not quietly replaced.
+ * The mechanisms of this host: what was found out at the start, and a group for each loop. The only place where what an
+ * order asks becomes a way to enforce it; `auto`, `doctor`, `status` and the reports repeat its words.
+ *
+ * `signal` works everywhere; `freezer` where cgroups can be frozen; `quota` where they can be limited. What cannot be
+ * had is refused, not quietly replaced.
  */
-import { HobblerError } from '../../shared/errors.ts';
-import type { Hobble, MechanismName } from '../../shared/order.ts';
-import type { MechanismProbe } from '../../shared/report.ts';
+import { cpus } from 'node:os';
+import type { Hobble } from '../../shared/order.ts';
+import type { Cgroups } from '../cgroups/hierarchies.ts';
+import type { Journal } from '../journal.ts';
+import type { Proc } from '../process/proc.ts';
+import type { ProcessTable } from '../process/table.ts';
+import { Adoption } from './adoption.ts';
+import { AutoGroup } from './auto.ts';
+import { CoverFinder } from './cover.ts';
+import { FreezerGroup, type FreezerParts } from './freezer.ts';
+import type { Group, InForce } from './group.ts';
+import type { Found, Probes } from './probe.ts';
+import { QuotaGroup } from './quota.ts';
+import { SignalGroup, type SignalParts } from './signal.ts';
 
-/** What each mechanism can do on this host. */
-export function probeMechanisms(): Record<MechanismName, MechanismProbe> {
-  return {
-    signal: { supported: true, why: 'SIGSTOP and SIGCONT work on every Linux' },
-    freezer: { supported: false, why: 'this version of hobbler does not freeze cgroups yet' },
-    quota: { supported: false, why: 'this version of hobbler does not set CPU quotas yet' },
-  };
+export interface MechanismParts {
+  cgroups: Cgroups;
+  proc: Proc;
+  table: ProcessTable;
+  journal: Journal;
+  found: Found;
 }
 
-/** The mechanism for an order, and why it was chosen. Throws unsupported for one that cannot be had. */
-export function explainMechanism(asked: Hobble['mechanism']): { name: MechanismName; why: string } {
-  const probes = probeMechanisms();
-  if (asked === 'auto') return { name: 'signal', why: `auto: ${probes.signal.why}` };
-  if (!probes[asked].supported)
-    throw new HobblerError('unsupported', `mechanism ${asked}: ${probes[asked].why}`, { hint: 'use auto or signal' });
-  return { name: asked, why: 'as asked' };
+export interface GroupParts extends SignalParts {
+  /** The share of time, or of the machine, that the order leaves; it may change. */
+  runRatio: () => number;
+}
+
+export class Mechanisms {
+  /** What each can do here, in words. */
+  readonly probes: Probes;
+  readonly #parts: MechanismParts;
+  readonly #freezers: readonly CoverFinder[];
+  readonly #quotas: readonly CoverFinder[];
+  readonly #adoption: Adoption | undefined;
+  readonly #onlineCpus = cpus().length;
+
+  constructor(parts: MechanismParts) {
+    const { found } = parts;
+    this.#parts = parts;
+    this.probes = found.probes;
+    this.#adoption = found.adoption && new Adoption(found.adoption, parts);
+    this.#freezers = found.freezers.map((hierarchy) => new CoverFinder(hierarchy, parts));
+    this.#quotas = found.quotas.map((hierarchy) => new CoverFinder(hierarchy, parts));
+  }
+
+  /** Why this host cannot do it at all; undefined when it can. */
+  whyNot(asked: Hobble['mechanism']): string | undefined {
+    if (asked === 'auto' || this.probes[asked].supported) return undefined;
+    return `mechanism ${asked}: ${this.probes[asked].why}`;
+  }
+
+  /** A group that enforces phases as asked. */
+  createGroup(asked: Hobble['mechanism'], parts: GroupParts): Group {
+    const pathsOf = ({ pid }: { pid: number }) => this.#parts.cgroups.pathsOf(pid);
+    const freezer: FreezerParts = { ...parts, finders: this.#freezers, adoption: this.#adoption, pathsOf };
+    switch (asked) {
+      case 'signal':
+        return new PlainSignals(parts, 'as asked');
+      case 'freezer':
+        return new FreezerGroup(freezer, true);
+      case 'quota': {
+        const { journal, proc, table, runRatio } = parts;
+        return new QuotaGroup({
+          journal,
+          proc,
+          table,
+          runRatio,
+          finders: this.#quotas,
+          pathsOf,
+          onlineCpus: this.#onlineCpus,
+        });
+      }
+      case 'auto':
+        return this.probes.freezer.supported
+          ? new AutoGroup(freezer)
+          : new PlainSignals(parts, `auto: signals, since this host cannot freeze (${this.probes.freezer.why})`);
+    }
+  }
+}
+
+/** Signals and nothing else, with the reason. */
+class PlainSignals extends SignalGroup implements Group {
+  readonly hasPhases = true;
+  readonly obstacle = undefined;
+  readonly inForce: InForce;
+
+  constructor(parts: SignalParts, why: string) {
+    super(parts);
+    this.inForce = { mechanism: 'signal', why };
+  }
 }

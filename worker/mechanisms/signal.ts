@@ -6,11 +6,14 @@
  * - a member that somebody else stopped (Ctrl-Z, a debugger) is left alone (invariant 6);
  * - nothing is stopped before it stands in the journal (invariant 1);
  * - a parent outside the group that stops itself because its child does is noticed after the first stop.
+ *
+ * Most groups are one process and most phases nothing but its signal, so what a phase costs beside that counts: what is
+ * only for newcomers, for the dead and for shells is not made until there is one.
  */
 import type { Clock } from '../../shared/clock.ts';
 import type { Journal } from '../journal.ts';
-import { KeptStat, type Proc } from '../process/proc.ts';
-import { sendContinue, sendStop } from '../process/signals.ts';
+import { HeldProcess } from '../process/held.ts';
+import type { Proc } from '../process/proc.ts';
 import { isDead, isStopped } from '../process/stat.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { parentsFirst } from '../process/tree.ts';
@@ -28,7 +31,7 @@ interface Member {
   readonly startTicks: number;
   ppid: number;
   readonly entry: ProcessEntry;
-  readonly stat: KeptStat;
+  readonly held: HeldProcess;
   isStopped: boolean;
   /** Somebody else has stopped it. */
   isForeign: boolean;
@@ -44,7 +47,7 @@ interface Member {
 /** A parent outside the group, watched through the first stop of its child. */
 interface Bystander {
   readonly entry: ProcessEntry;
-  readonly stat: KeptStat;
+  readonly held: HeldProcess;
 }
 
 export interface SignalParts {
@@ -63,6 +66,8 @@ export type StopOutcome = { status: 'stopped'; signals: number } | { status: 'jo
 export class SignalGroup {
   readonly #parts: SignalParts;
   #members: Member[] = [];
+  /** Some member was never stopped by us before. */
+  #hasFresh = false;
   #waitLeftMs = SEEN_STOPPED_WITHIN_MS;
   #bystanders: Bystander[] = [];
 
@@ -75,11 +80,15 @@ export class SignalGroup {
   }
 
   get notPermitted(): number {
-    return this.#members.filter((member) => !member.permission).length;
+    let count = 0;
+    for (const member of this.#members) if (!member.permission) count++;
+    return count;
   }
 
   get foreign(): number {
-    return this.#members.filter((member) => member.isForeign).length;
+    let count = 0;
+    for (const member of this.#members) if (member.isForeign) count++;
+    return count;
   }
 
   /** Makes `entries` the members. Those that leave run at once. */
@@ -109,7 +118,7 @@ export class SignalGroup {
       startTicks,
       ppid,
       entry,
-      stat: new KeptStat(this.#parts.proc, pid, startTicks),
+      held: new HeldProcess(this.#parts.proc, pid, startTicks),
       isStopped: false,
       isForeign: false,
       isFresh: true,
@@ -121,38 +130,46 @@ export class SignalGroup {
 
   #arrange(members: Member[]): void {
     for (const member of members) member.ppid = member.entry.ppid;
-    this.#members = parentsFirst(members);
-    const byPid = new Map(this.#members.map((member) => [member.pid, member]));
+    this.#members = members.length > 1 ? parentsFirst(members) : members;
+    const byPid = members.length > 1 ? new Map(members.map((member) => [member.pid, member])) : undefined;
     for (const member of this.#members) {
-      const parent = byPid.get(member.ppid);
+      const parent = byPid?.get(member.ppid);
       // A newcomer may be about to get a process group of its own, so it counts as one that would be noticed.
       member.wary = parent && (member.isFresh || wouldNotice(parent.entry, member.entry)) ? parent : undefined;
     }
+    this.#hasFresh = this.#members.some((member) => member.isFresh);
   }
 
   /** Enters the stop phase: every member that may be stopped is, parents first. */
   stop(): StopOutcome {
-    const fresh = this.#members.filter((member) => member.isFresh);
-    if (fresh.length > 0 && !this.#admit(fresh)) return { status: 'journal-broken' };
-    let settled = 0;
-    const gone: Member[] = [];
-    const unseen = new Set<Member>();
+    if (this.#hasFresh && !this.#admit(this.#members.filter((member) => member.isFresh && !member.isForeign)))
+      return { status: 'journal-broken' };
     this.#waitLeftMs = SEEN_STOPPED_WITHIN_MS;
+    let settled = 0;
     let signals = 0;
+    let gone: Member[] | undefined;
+    let unseen: Set<Member> | undefined;
     for (const member of this.#members) {
       if (member.isStopped) continue;
       // A user at a terminal may press Ctrl-Z at any time, so there the state is read before every stop.
-      if ((member.entry.tty !== 0 || member.isFresh || member.isForeign) && !this.#mayStop(member, gone)) continue;
+      if (member.entry.tty !== 0 || member.isFresh || member.isForeign) {
+        const look = this.#lookBefore(member);
+        if (look === 'gone') {
+          gone ??= [];
+          gone.push(member);
+        }
+        if (look !== 'may-stop') continue;
+      }
       if (member.wary) {
-        if (!unseen.has(member.wary) && this.#isSeenStopped(member.wary, member.skippedPhases))
+        if (!unseen?.has(member.wary) && this.#isSeenStopped(member.wary, member.skippedPhases))
           member.skippedPhases = 0;
         else if (member.skippedPhases < MAX_SKIPPED_PHASES) {
           member.skippedPhases++;
-          unseen.add(member);
+          unseen = (unseen ?? new Set()).add(member);
           continue;
         }
       }
-      switch (sendStop(member.pid)) {
+      switch (member.held.stop()) {
         case 'sent':
           member.isStopped = true;
           if (member.isFresh) settled++;
@@ -161,6 +178,7 @@ export class SignalGroup {
           signals++;
           break;
         case 'gone':
+          gone ??= [];
           gone.push(member);
           break;
         case 'not-permitted':
@@ -168,13 +186,14 @@ export class SignalGroup {
           break;
       }
     }
-    if (gone.length > 0) this.#forget(gone);
+    if (gone) this.#forget(gone);
     else if (settled > 0) this.#arrange(this.#members);
     return { status: 'stopped', signals };
   }
 
   /** Journals newcomers and the parents outside that have to be watched. False: the journal cannot be written. */
   #admit(fresh: readonly Member[]): boolean {
+    if (fresh.length === 0) return true;
     const inside = new Set(this.#members.map((member) => member.pid));
     const parents = new Map<number, ProcessEntry>();
     for (const member of fresh) {
@@ -184,34 +203,31 @@ export class SignalGroup {
       parents.set(parent.pid, parent);
     }
     const running = [...parents.values()]
-      .map((entry) => ({ entry, stat: new KeptStat(this.#parts.proc, entry.pid, entry.startTicks) }))
-      .filter(({ stat }) => {
-        const now = stat.read();
+      .map((entry) => ({ entry, held: new HeldProcess(this.#parts.proc, entry.pid, entry.startTicks) }))
+      .filter(({ held }) => {
+        const now = held.read();
         if (now && !isStopped(now.state)) return true;
-        stat.close();
+        held.close();
         return false;
       });
     if (!this.#parts.journal.willStop([...fresh, ...running.map(({ entry }) => entry)])) {
-      for (const { stat } of running) stat.close();
+      for (const { held } of running) held.close();
       return false;
     }
     this.#bystanders.push(...running);
     return true;
   }
 
-  #mayStop(member: Member, gone: Member[]): boolean {
-    const now = member.stat.read();
-    if (!now || isDead(now)) {
-      gone.push(member);
-      return false;
-    }
+  #lookBefore(member: Member): 'may-stop' | 'leave' | 'gone' {
+    const now = member.held.read();
+    if (!now || isDead(now)) return 'gone';
     const isForeign = isStopped(now.state);
     if (isForeign !== member.isForeign) {
       member.isForeign = isForeign;
       if (isForeign) this.#parts.journal.left([member]);
-      else if (!this.#parts.journal.willStop([member])) return false;
+      else if (!this.#admit([member])) return 'leave';
     }
-    return !isForeign;
+    return isForeign ? 'leave' : 'may-stop';
   }
 
   /** Waits, within bounds, until a member that was sent a stop is seen stopped. Not at all for one that never is. */
@@ -221,7 +237,7 @@ export class SignalGroup {
     let waitedMs = 0;
     let isSeen = false;
     do {
-      const now = member.stat.read();
+      const now = member.held.read();
       isSeen = !now || isDead(now) || isStopped(now.state) || (member.isStopped && seesNothing(now.state));
       waitedMs = this.#parts.clock.monotonicMs() - startedAtMs;
     } while (!isSeen && member.isStopped && waitedMs < waitMs);
@@ -231,14 +247,16 @@ export class SignalGroup {
 
   /** Enters the run phase: what we stopped continues, children first. */
   run(): void {
-    const gone: Member[] = [];
+    let gone: Member[] | undefined;
     for (let index = this.#members.length - 1; index >= 0; index--) {
       const member = this.#members[index]!;
       if (!member.isStopped) continue;
       member.isStopped = false;
-      if (sendContinue(member.pid) === 'gone') gone.push(member);
+      if (member.held.continue() !== 'gone') continue;
+      gone ??= [];
+      gone.push(member);
     }
-    if (gone.length > 0) this.#forget(gone);
+    if (gone) this.#forget(gone);
   }
 
   /**
@@ -248,21 +266,21 @@ export class SignalGroup {
   checkBystanders(): ProcessEntry | undefined {
     if (this.#bystanders.length === 0) return undefined;
     const bystanders = this.#takeBystanders();
-    const stopped = bystanders.filter(({ stat }) => isStopped(stat.read()?.state ?? ''));
+    const stopped = bystanders.filter(({ held }) => isStopped(held.read()?.state ?? ''));
     if (stopped.length > 0) {
       this.run();
-      for (const { entry } of stopped) sendContinue(entry.pid);
+      for (const { held } of stopped) held.continue();
     }
-    for (const { stat } of bystanders) stat.close();
+    for (const { held } of bystanders) held.close();
     this.#parts.journal.left(bystanders.map(({ entry }) => entry));
     return stopped[0]?.entry;
   }
 
   /** Those that are watched, without any that became a member of a loop meanwhile. */
   #takeBystanders(): Bystander[] {
-    const bystanders = this.#bystanders.filter(({ entry, stat }) => {
+    const bystanders = this.#bystanders.filter(({ entry, held }) => {
       const isOwned = this.#parts.isOwned(entry);
-      if (isOwned) stat.close();
+      if (isOwned) held.close();
       return !isOwned;
     });
     this.#bystanders = [];
@@ -274,13 +292,14 @@ export class SignalGroup {
    * up to date. Returns what lives, and whether any of it waits for a core. One read of 4 µs per member, over a kept descriptor.
    */
   inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
-    const gone: Member[] = [];
+    let gone: Member[] | undefined;
     const alive: ProcessEntry[] = [];
     let moved = false;
     let isRunnable = false;
     for (const member of this.#members) {
-      const now = member.stat.read();
+      const now = member.held.read();
       if (!now || isDead(now)) {
+        gone ??= [];
         gone.push(member);
         continue;
       }
@@ -292,7 +311,7 @@ export class SignalGroup {
         this.#parts.journal.left([member]);
       }
     }
-    if (gone.length > 0) this.#forget(gone);
+    if (gone) this.#forget(gone);
     else if (moved) this.#arrange(this.#members);
     return { alive, isRunnable };
   }
@@ -301,9 +320,9 @@ export class SignalGroup {
   release(): void {
     this.run();
     const bystanders = this.#takeBystanders();
-    for (const { stat, entry } of bystanders) {
-      if (isStopped(stat.read()?.state ?? '')) sendContinue(entry.pid);
-      stat.close();
+    for (const { held } of bystanders) {
+      if (isStopped(held.read()?.state ?? '')) held.continue();
+      held.close();
     }
     this.#parts.journal.left(bystanders.map(({ entry }) => entry));
     this.#drop(this.#members);
@@ -313,9 +332,9 @@ export class SignalGroup {
   #drop(members: readonly Member[]): void {
     // Members come parents first, here too.
     for (const member of members.toReversed()) {
-      if (member.isStopped) sendContinue(member.pid);
+      if (member.isStopped) member.held.continue();
       member.isStopped = false;
-      member.stat.close();
+      member.held.close();
     }
     this.#parts.journal.left(members);
   }
@@ -323,7 +342,7 @@ export class SignalGroup {
   #forget(gone: readonly Member[]): void {
     const dead = new Set(gone);
     for (const member of gone) {
-      member.stat.close();
+      member.held.close();
       this.#parts.table.forget(member.entry);
     }
     this.#parts.journal.left(gone);

@@ -2,14 +2,26 @@
  * The one door to /proc. Reads are synchronous: at 3 to 9 µs each they are far cheaper than their asynchronous kin
  * (60 µs, measured). The root can be another directory, so that a machine can be described that cannot be had.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
-import { type ProcStat, type ProcStatus, parseStat, parseStatus } from './stat.ts';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { type Pidfds, systemPidfds } from './pidfd.ts';
+import {
+  emptyFields,
+  type ProcStat,
+  type ProcStatus,
+  parseLastPid,
+  parseStat,
+  parseStatus,
+  type StatFields,
+  scanStat,
+} from './stat.ts';
 
 /** A stat line is a few hundred bytes; a status a few kilobytes, its Groups line at most 65,536 groups long. */
 const buffer = Buffer.allocUnsafe(65_536);
+const LONGEST_STAT = 4_096;
 const EPROCLOST = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM']);
 
-function readSmall(path: string): string | undefined {
+/** Reads a file into the buffer. Returns its length in bytes, or undefined when it is gone or hidden. */
+function fillBuffer(path: string): number | undefined {
   let descriptor: number;
   try {
     descriptor = openSync(path, 'r');
@@ -17,12 +29,17 @@ function readSmall(path: string): string | undefined {
     return ignoreIfGone(error);
   }
   try {
-    return buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, buffer.length, 0));
+    return readSync(descriptor, buffer, 0, buffer.length, 0);
   } catch (error) {
     return ignoreIfGone(error);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function readSmall(path: string): string | undefined {
+  const length = fillBuffer(path);
+  return length === undefined ? undefined : buffer.toString('latin1', 0, length);
 }
 
 function ignoreIfGone(error: unknown): undefined {
@@ -38,6 +55,8 @@ export class KeptStat {
   readonly #proc: Proc;
   readonly #pid: number;
   readonly #startTicks: number;
+  /** Filled by every read, so that a look at thousands of members leaves no garbage. */
+  readonly #fields = emptyFields();
   #descriptor: number | undefined;
 
   constructor(proc: Proc, pid: number, startTicks: number) {
@@ -46,25 +65,31 @@ export class KeptStat {
     this.#startTicks = startTicks;
   }
 
-  /** The process now, or undefined when it is gone. */
-  read(): ProcStat | undefined {
-    const stat = this.#readOnce();
-    return stat?.startTicks === this.#startTicks ? stat : undefined;
+  /** The process now, or undefined when it is gone. The object is filled anew by the next read. */
+  read(): Readonly<StatFields> | undefined {
+    this.open();
+    const length = this.#fillBuffer();
+    if (length === undefined || !scanStat(buffer, length, this.#fields)) return undefined;
+    return this.#fields.startTicks === this.#startTicks ? this.#fields : undefined;
   }
 
-  #readOnce(): ProcStat | undefined {
-    if (this.#descriptor === undefined) {
-      // As many as may be kept are kept already: slower, but still right.
-      if (!this.#proc.mayKeep) return this.#proc.readStat(this.#pid);
-      try {
-        this.#descriptor = openSync(`${this.#proc.root}/${this.#pid}/stat`, 'r');
-        this.#proc.kept++;
-      } catch (error) {
-        return ignoreIfGone(error);
-      }
-    }
+  /** Opens the descriptor, where one more may be kept. Reads do so by themselves. */
+  open(): void {
+    // As many as may be kept are kept already: slower, but still right.
+    if (this.#descriptor !== undefined || !this.#proc.mayKeep) return;
     try {
-      return parseStat(buffer.toString('latin1', 0, readSync(this.#descriptor, buffer, 0, 4096, 0)));
+      this.#descriptor = openSync(`${this.#proc.root}/${this.#pid}/stat`, 'r');
+      this.#proc.keptStats.add(this);
+      this.#proc.kept++;
+    } catch (error) {
+      ignoreIfGone(error);
+    }
+  }
+
+  #fillBuffer(): number | undefined {
+    if (this.#descriptor === undefined) return fillBuffer(`${this.#proc.root}/${this.#pid}/stat`);
+    try {
+      return readSync(this.#descriptor, buffer, 0, LONGEST_STAT, 0);
     } catch (error) {
       return ignoreIfGone(error);
     }
@@ -74,6 +99,7 @@ export class KeptStat {
     if (this.#descriptor === undefined) return;
     closeSync(this.#descriptor);
     this.#descriptor = undefined;
+    this.#proc.keptStats.delete(this);
     this.#proc.kept--;
   }
 }
@@ -83,18 +109,56 @@ const DEFAULT_KEPT = 512;
 
 export class Proc {
   readonly root: string;
-  /** Descriptors kept by KeptStat, and how many may be: half of what this process may open, so that the rest works. */
+  /**
+   * Descriptors that are kept open, and how many may be: half of what this process may open, so that the rest works. A
+   * member that gets signals costs two, stat and pidfd. Node raises the soft limit to the hard one when it starts.
+   */
   kept = 0;
   readonly #mostKept: number;
+  /** The stats among them, those first that have been kept for longest. */
+  readonly keptStats = new Set<KeptStat>();
+  readonly #findPidfds: () => Pidfds | undefined;
+  #loadDescriptor: number | undefined;
 
-  constructor(root = '/proc') {
+  /** A pidfd stands for a process of this machine, so a /proc of plain files has none, or brings its own. */
+  constructor(
+    root = '/proc',
+    findPidfds: () => Pidfds | undefined = root === '/proc' ? systemPidfds : () => undefined,
+  ) {
     this.root = root;
+    this.#findPidfds = findPidfds;
     const limit = /^Max open files\s+(\d+)/m.exec(readSmall(`${root}/self/limits`) ?? '')?.[1];
     this.#mostKept = limit === undefined ? DEFAULT_KEPT : Math.floor(Number(limit) / 2);
   }
 
   get mayKeep(): boolean {
     return this.kept < this.#mostKept;
+  }
+
+  get pidfds(): Pidfds | undefined {
+    return this.#findPidfds();
+  }
+
+  /**
+   * A pidfd for whoever has this pid now; undefined when none can be had. Where descriptors are short it takes the place
+   * of a kept stat: that one's reads get slower (9 µs instead of 4), while without a pidfd a stranger could be signalled.
+   */
+  openPidfd(pid: number): number | undefined {
+    const pidfds = this.pidfds;
+    if (!pidfds) return undefined;
+    if (!this.mayKeep) {
+      const [oldest] = this.keptStats;
+      if (!oldest) return undefined;
+      oldest.close();
+    }
+    const pidfd = pidfds.open(pid);
+    if (pidfd !== undefined) this.kept++;
+    return pidfd;
+  }
+
+  closePidfd(pidfd: number): void {
+    this.pidfds!.close(pidfd);
+    this.kept--;
   }
 
   /** Every process's pid, in no promised order. */
@@ -107,10 +171,15 @@ export class Proc {
     return pids;
   }
 
+  /** Whether there is such a process, or a thread: a look that makes no error when there is none. */
+  has(pid: number): boolean {
+    return existsSync(`${this.root}/${pid}/stat`);
+  }
+
   /** The process now; undefined when there is none, or it may not be seen. */
   readStat(pid: number): ProcStat | undefined {
-    const text = readSmall(`${this.root}/${pid}/stat`);
-    return text === undefined ? undefined : parseStat(text);
+    const length = fillBuffer(`${this.root}/${pid}/stat`);
+    return length === undefined ? undefined : parseStat(buffer, length);
   }
 
   readStatus(pid: number): ProcStatus | undefined {
@@ -130,11 +199,24 @@ export class Proc {
 
   /**
    * The last pid that was given out in this pid namespace (the last field of /proc/loadavg): unchanged means that
-   * nobody has forked. One read of 5 µs instead of a pass over /proc.
+   * nobody has forked. Asked before every round of stops, so its descriptor stays open (1.2 µs instead of 4.7): a read
+   * from the start is answered with what is true then.
    */
   lastPid(): number | undefined {
-    const last = Number(/ (\d+)\n?$/.exec(readSmall(`${this.root}/loadavg`) ?? '')?.[1]);
-    return Number.isSafeInteger(last) ? last : undefined;
+    try {
+      this.#loadDescriptor ??= openSync(`${this.root}/loadavg`, 'r');
+      return parseLastPid(buffer, readSync(this.#loadDescriptor, buffer, 0, LONGEST_STAT, 0));
+    } catch {
+      // Where another file system stands there (lxcfs), it may have been put anew under us: open it again next time.
+      this.close();
+      return undefined;
+    }
+  }
+
+  /** Closes what stays open by itself. Kept stats and pidfds are for those to close who opened them. */
+  close(): void {
+    if (this.#loadDescriptor !== undefined) closeSync(this.#loadDescriptor);
+    this.#loadDescriptor = undefined;
   }
 
   /** Completes a pid with its start time; undefined when there is no such process. */

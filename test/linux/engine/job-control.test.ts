@@ -19,31 +19,39 @@ afterEach(async () => {
   await expectNothingLeft();
 });
 
-/** Long enough for about 60 stops. Without seeing parents stopped first, 9 `Stopped` lines came in 15 s. */
-const HOBBLED_MS = 15_000;
+/**
+ * Signals for long enough for about 60 stops: without seeing parents stopped first, 9 `Stopped` lines came in 15 s. The
+ * freezer is not seen by anybody, so a little is enough.
+ */
+const HOBBLED_MS = { signal: 15_000, freezer: 5_000 };
 
-test('a nested interactive shell under a hobble never says Stopped, exits nowhere, and takes input afterwards', {
-  timeout: 60_000,
-}, async () => {
-  test_ = await startHost();
-  const terminal = await openTerminal();
-  terminal.type('bash --norc --noprofile -i\n');
-  await terminal.answers('echo nested-$((40+2))', 'nested-42');
-  terminal.type('while :; do /bin/sleep 0.01; done\n');
-  await until(() => descendantsOf(terminal.shell.pid).some((stat) => stat.name === 'sleep'), {
-    deadlineMs: 5_000,
-    what: 'the loop',
-  });
-  expect(test_.tarpit(terminal.shell).status).toBe('applied');
-  await new Promise((resolve) => setTimeout(resolve, HOBBLED_MS));
-  expect(test_.loop(terminal.shell)!.stops).toBeGreaterThan(60);
-  test_.host.engine.untarpit(`pid:${terminal.shell.pid}@${terminal.shell.startTicks}`);
-  terminal.type('\x03');
-  await terminal.answers('echo alive-$((40+2))', 'alive-42');
-  terminal.type('exit\n');
-  await terminal.answers('echo outer-$((40+2))', 'outer-42');
-  expect(terminal.shown()).not.toContain('Stopped');
-});
+test.each(['signal', 'freezer'] as const)(
+  'a nested interactive shell under %s never says Stopped, exits nowhere, and takes input afterwards',
+  {
+    timeout: 120_000,
+  },
+  async (mechanism) => {
+    test_ = await startHost();
+    const terminal = await openTerminal();
+    terminal.type('bash --norc --noprofile -i\n');
+    await terminal.answers('echo nested-$((40+2))', 'nested-42');
+    terminal.type('while :; do /bin/sleep 0.01; done\n');
+    await until(() => descendantsOf(terminal.shell.pid).some((stat) => stat.name === 'sleep'), {
+      deadlineMs: 5_000,
+      what: 'the loop',
+    });
+    expect(test_.tarpit(terminal.shell, undefined, true, mechanism).status).toBe('applied');
+    await new Promise((resolve) => setTimeout(resolve, HOBBLED_MS[mechanism]));
+    expect(test_.loop(terminal.shell)!.stops).toBeGreaterThan(HOBBLED_MS[mechanism] / 250);
+    expect(test_.loop(terminal.shell)!.inForce.mechanism).toBe(mechanism);
+    test_.host.engine.untarpit(`pid:${terminal.shell.pid}@${terminal.shell.startTicks}`);
+    terminal.type('\x03');
+    await terminal.answers('echo alive-$((40+2))', 'alive-42');
+    terminal.type('exit\n');
+    await terminal.answers('echo outer-$((40+2))', 'outer-42');
+    expect(terminal.shown()).not.toContain('Stopped');
+  },
+);
 
 test('a job that its user stopped with Ctrl-Z stays stopped while the rest is hobbled', {
   timeout: 30_000,

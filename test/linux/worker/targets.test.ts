@@ -54,11 +54,7 @@ async function staysRunning(pids: number[], key: string, stops = 10): Promise<vo
     { deadlineMs: 15_000, what: `${stops} stops of ${key}` },
   );
 }
-const tarpit = (key: string, cycle = { runMs: 10, stopMs: 200 }) => host.host.engine.tarpit(parse(key), cycle, true);
-const parse = (key: string) => {
-  const [kind, rest] = [key.slice(0, key.indexOf(':')), key.slice(key.indexOf(':') + 1)];
-  return kind === 'uid' ? ({ kind: 'uid', uid: Number(rest) } as const) : ({ kind: 'cgroup', path: rest } as const);
-};
+const tarpit = (key: string, cycle = { runMs: 10, stopMs: 200 }) => host.tarpit(key, cycle);
 /** A copy of sleep(1) under any name, that everybody may run. */
 function programNamed(name: string, mode = 0o755): string {
   const dir = mkdtempSync(join(tmpdir(), 'hobbler-names-'));

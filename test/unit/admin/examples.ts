@@ -58,6 +58,8 @@ export function reportExample(changes: Partial<Report> = {}): Report {
     processes: 7,
     ownedElsewhere: 0,
     beforeRatio: 0.98,
+    costRatio: 0.002,
+    periodMs: 210,
     askedRatio: 0.0476,
     gotRatio: 0.051,
     effective: true,

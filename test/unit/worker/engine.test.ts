@@ -7,9 +7,11 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../shared/log.ts';
 import { formatTarget, parseTarget } from '../../../shared/target.ts';
-import type { Cgroups } from '../../../worker/cgroups.ts';
+import type { Cgroups } from '../../../worker/cgroups/hierarchies.ts';
 import { Engine } from '../../../worker/engine/engine.ts';
 import type { Journal } from '../../../worker/journal.ts';
+import { Mechanisms } from '../../../worker/mechanisms/mechanism.ts';
+import { SIGNALS_ONLY } from '../../../worker/mechanisms/probe.ts';
 import { ProcessTable } from '../../../worker/process/table.ts';
 import type { SafetyRules } from '../../../worker/safety.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
@@ -55,22 +57,30 @@ function createEngine(bounds = { loops: 100, processesPerTarget: 1_000 }): Engin
     exemptCgroups: [],
     onlyUid: null,
   };
+  const cgroups = { directoriesOf: () => [], pidsOf: () => [] } as unknown as Cgroups;
+  const parts = {
+    proc: kernel.proc,
+    table: new ProcessTable(kernel.proc),
+    cgroups,
+    journal: journal as unknown as Journal,
+  };
   return new Engine(
     {
-      proc: kernel.proc,
-      table: new ProcessTable(kernel.proc),
-      cgroups: { directoriesOf: () => [], pidsOf: () => [] } as unknown as Cgroups,
+      ...parts,
+      mechanisms: new Mechanisms({ ...parts, found: SIGNALS_ONLY }),
       clock,
-      journal: journal as unknown as Journal,
       rules,
       cores: 2,
       bounds,
+      budget: { cpuRatio: 0.05, maxPeriodMs: 1_000 },
+      ownCpuMs: () => 0,
       log: silentLogger(),
     },
     { onChange: () => {}, onEnd: (loop) => ended.push(loop.key), onGap: () => onGap() },
   );
 }
-const put = (engine: Engine, key: string, cycle = CYCLE) => engine.tarpit(parseTarget(key), cycle, true);
+const put = (engine: Engine, key: string, cycle = CYCLE) =>
+  engine.tarpit(parseTarget(key), { cycle, every: true, mechanism: 'auto' });
 const pidKey = (pid: number) => `pid:${pid}@${kernel.processes.get(pid)!.startTicks}`;
 
 describe('the engine', () => {
@@ -275,7 +285,7 @@ it('any history: nobody exempt, nobody unwritten, nobody behind a closed gate, a
         kernel.add({ pid, ppid, uid: isExempt ? 1_999 : owner, startTicks, onStop: stopped });
       };
       for (const owner of [1_001, 1_001, 1_002, 1_003]) spawn(nextPid, 1, owner, false, 10_000 + nextPid++);
-      engine.tarpit({ kind: 'uid', uid: 1_001 }, CYCLE, true);
+      put(engine, 'uid:1001');
       for (const step of steps) {
         switch (step.kind) {
           case 'spawn':
@@ -305,11 +315,11 @@ it('any history: nobody exempt, nobody unwritten, nobody behind a closed gate, a
           }
           case 'tarpit-pid': {
             const one = pick(step.which);
-            if (one) engine.tarpit({ kind: 'pid', pid: one.pid, startTicks: one.startTicks }, step.cycle, true);
+            if (one) put(engine, pidKey(one.pid), step.cycle);
             break;
           }
           case 'tarpit-uid':
-            engine.tarpit({ kind: 'uid', uid: step.uid }, step.cycle, true);
+            put(engine, `uid:${step.uid}`, step.cycle);
             break;
           case 'untarpit': {
             const loops = [...engine.loops.keys()];

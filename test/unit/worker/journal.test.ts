@@ -87,6 +87,49 @@ describe('the journal', () => {
   });
 });
 
+describe('of cgroups', () => {
+  const text = () => readFileSync(path(), 'utf8').split('\n').slice(1).join('\n');
+  const change = { path: '/sys/fs/cgroup/a b/cpu.max', old: 'max 100000', ours: '9523 100000' };
+
+  it('it holds what is frozen, limited and moved before that is done, once, and strikes it out', () => {
+    expect(journal.willFreeze(['/c/a b/cgroup.freeze', '/c/é/freezer.state'])).toBe(true);
+    expect(journal.willFreeze(['/c/a b/cgroup.freeze'])).toBe(true);
+    expect(journal.willLimit([change])).toBe(true);
+    expect(journal.willLimit([{ ...change, ours: '5 100000' }])).toBe(true);
+    expect(journal.willAdopt('/c/hobbler-5@6/1')).toBe(true);
+    expect(text()).toBe(
+      'freeze /c/a b/cgroup.freeze\nfreeze /c/é/freezer.state\n' +
+        'quota max:100000 9523:100000 /sys/fs/cgroup/a b/cpu.max\n' +
+        'quota max:100000 5:100000 /sys/fs/cgroup/a b/cpu.max\nadopt /c/hobbler-5@6/1\n',
+    );
+    journal.thawed(['/c/é/freezer.state', '/c/never/freezer.state']);
+    journal.restored([change.path]);
+    journal.emptied('/c/hobbler-5@6/1');
+    expect(text()).toMatch(
+      /\nthawed \/c\/é\/freezer.state\nrestored \/sys\/fs\/cgroup\/a b\/cpu.max\nemptied \/c\/hobbler-5@6\/1\n$/,
+    );
+    expect(text()).not.toContain('never');
+  });
+
+  it('when it cannot be written, they must not be done, and later they may', () => {
+    faults.next = ['ENOSPC', 'ENOSPC', 'ENOSPC'];
+    expect(journal.willFreeze(['/c/a/cgroup.freeze'])).toBe(false);
+    expect(journal.willLimit([change])).toBe(false);
+    expect(journal.willAdopt('/c/hobbler-5@6/1')).toBe(false);
+    expect(text()).toBe('');
+    expect(journal.willFreeze(['/c/a/cgroup.freeze'])).toBe(true);
+    expect(text()).toBe('freeze /c/a/cgroup.freeze\n');
+  });
+
+  it.each(['c/a', '/c/\n', '/c/a\tb', ''])(
+    'a path that could not stand on a line (%j) is a programmer’s error',
+    (bad) => {
+      expect(() => journal.willFreeze([bad])).toThrow('not a path for the journal');
+      expect(text()).toBe('');
+    },
+  );
+});
+
 describe('when it cannot be written', () => {
   it.each(['ENOSPC', 'EROFS', 'EIO'])('with %s nothing new may be stopped, and later it may', (code) => {
     journal.willStop([id(5)]);
@@ -166,6 +209,17 @@ describe('made shorter', () => {
     expect(readFileSync(path(), 'latin1').split('\n').length).toBeLessThan(200);
     expect(readFileSync(path(), 'latin1')).toMatch(/^boot boot-1\nstop 5 50\nstop 6 60\n/);
     expect(live()).toEqual(['5 50', '6 60']);
+  });
+
+  it('it keeps what is frozen, limited and moved', () => {
+    journal.willFreeze(['/c/a b/cgroup.freeze', '/c/gone/cgroup.freeze']);
+    journal.thawed(['/c/gone/cgroup.freeze']);
+    journal.willLimit([{ path: '/c/cpu.max', old: 'max 1', ours: '2 1' }]);
+    journal.willAdopt('/c/hobbler-5@6');
+    churn();
+    const text = readFileSync(path(), 'latin1');
+    expect(text).toContain('\nfreeze /c/a b/cgroup.freeze\nquota max:1 2:1 /c/cpu.max\nadopt /c/hobbler-5@6\n');
+    expect(text).not.toContain('gone');
   });
 
   it('a failed rewrite loses nobody and leaves no file', () => {

@@ -11,6 +11,7 @@ import { Verifier } from '../../../shared/signature.ts';
 import { formatTarget, type Target } from '../../../shared/target.ts';
 import { Deadlines } from '../../../worker/deadlines.ts';
 import type { Engine, TarpitOutcome } from '../../../worker/engine/engine.ts';
+import type { LoopSettings } from '../../../worker/engine/loop.ts';
 import { OrderBook } from '../../../worker/order-book.ts';
 import type { UserLookup, Users } from '../../../worker/users.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -22,12 +23,16 @@ class FakeEngine {
   outcome: TarpitOutcome | undefined;
   calls = 0;
 
-  tarpit(target: Target, { runMs }: { runMs: number }, _every: boolean, uid?: number): TarpitOutcome {
+  tarpit(target: Target, { cycle: { runMs }, mechanism }: LoopSettings, uid?: number): TarpitOutcome {
     this.calls++;
     const key = formatTarget(target);
     if (this.outcome) return this.outcome;
     if (target.kind === 'user' && uid === undefined && !this.loops.has(key)) return { status: 'gone', why: 'no user' };
-    const loop = { runMs, processes: 3 };
+    const loop = {
+      runMs,
+      processes: 3,
+      inForce: { mechanism: mechanism === 'auto' ? 'signal' : mechanism, why: 'a test' },
+    };
     this.loops.set(key, loop);
     return { status: 'applied', loop } as unknown as TarpitOutcome;
   }
@@ -329,10 +334,18 @@ describe('what cannot be carried out', () => {
   it('a mechanism that is not to be had is unsupported, and nothing else is done instead', async () => {
     const book = openBook();
     await book.apply(tarpit());
-    expect(await book.apply(tarpit({ hobble: { runMs: 10, stopMs: 200, mechanism: 'quota' } }))).toMatchObject({
-      status: 'unsupported',
-    });
+    engine.outcome = { status: 'unsupported', why: 'mechanism quota: no cpu controller' };
+    expect(await book.apply(tarpit({ hobble: { runMs: 10, stopMs: 200, mechanism: 'quota' } }))).toEqual(
+      engine.outcome,
+    );
     expect(engine.loops.size).toBe(0);
+  });
+
+  it('the answer says by which mechanism, and the entry why', async () => {
+    const book = openBook();
+    const order = tarpit({ hobble: { runMs: 10, stopMs: 200, mechanism: 'freezer' } });
+    expect(await book.apply(order)).toMatchObject({ status: 'applied', mechanism: 'freezer' });
+    expect(book.entries.get('user:alice')!.mechanismWhy).toBe('a test');
   });
 
   it.each(['gone', 'denied', 'refused', 'unsupported'] as const)(

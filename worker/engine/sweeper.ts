@@ -1,0 +1,108 @@
+/**
+ * When the process table is read anew: every few seconds while something is hobbled, sooner when births were missed, and
+ * at most so often that it costs 2 % of a core. Births are seen at every tick and deaths at every inspection, so a pass
+ * is for what those miss: changed owners and cgroups. Owns the timing alone.
+ */
+import type { Clock, Timer } from '../../shared/clock.ts';
+import type { ProcessTable } from '../process/table.ts';
+
+export interface SweeperParts {
+  table: ProcessTable;
+  clock: Clock;
+  /** False: nothing is hobbled, so nothing needs to be known. */
+  isNeeded: () => boolean;
+  /** The table is up to date; its costs count as the pass's. */
+  onSwept: () => void;
+}
+
+const SWEEP_EVERY_MS = 5_000;
+const MAX_SWEEP_EVERY_MS = 15_000;
+/** The same while births cannot be followed one by one; also how old the table may be when a target is put in. */
+const SWEEP_SOON_MS = 1_000;
+const SWEEP_COST_RATIO = 0.02;
+
+export class Sweeper {
+  readonly #parts: SweeperParts;
+  #timer: Timer | undefined;
+  #isSoon = false;
+  #costMs = 0;
+  #sweeping: Promise<void> | undefined;
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: SweeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Time since the last pass, milliseconds. */
+  get #ageMs(): number {
+    return this.#parts.clock.monotonicMs() - this.#sweptAtMs;
+  }
+
+  /** A whole pass at once if the last one is a while ago; false when it is not. For new targets in a burst. */
+  sweepIfOld(): boolean {
+    if (this.#ageMs <= SWEEP_SOON_MS) return false;
+    this.#parts.table.sweep();
+    this.#sweptAtMs = this.#parts.clock.monotonicMs();
+    return true;
+  }
+
+  /** Makes sure that the table is no older than `maxAgeMs`, without holding up the phases. */
+  async survey(maxAgeMs: number): Promise<void> {
+    if (this.#ageMs > maxAgeMs) await this.sweep();
+  }
+
+  /** A pass that begins now: one that is under way has seen what was before. */
+  async sweepAnew(): Promise<void> {
+    await this.#sweeping;
+    await this.sweep();
+  }
+
+  /** Births were missed: the next pass comes as soon as its cost allows. */
+  soon(): void {
+    if (this.#isSoon) return;
+    this.#isSoon = true;
+    this.cancel();
+    this.schedule(Math.max(0, Math.max(SWEEP_SOON_MS, this.#costMs / SWEEP_COST_RATIO) - this.#ageMs));
+  }
+
+  schedule(delayMs = SWEEP_EVERY_MS): void {
+    if (this.#timer || !this.#parts.isNeeded()) return;
+    this.#timer = this.#parts.clock.after(delayMs, () => {
+      this.#timer = undefined;
+      void this.sweep();
+    });
+  }
+
+  cancel(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** One pass over /proc, in slices between the ticks. */
+  sweep(): Promise<void> {
+    this.#sweeping ??= this.#sweepOnce().finally(() => {
+      this.#sweeping = undefined;
+    });
+    return this.#sweeping;
+  }
+
+  async #sweepOnce(): Promise<void> {
+    const { table, clock, onSwept } = this.#parts;
+    this.#isSoon = false;
+    let costMs = 0;
+    const slices = table.sweepSliced();
+    for (;;) {
+      const startedAtMs = clock.monotonicMs();
+      const isDone = slices.next().done === true;
+      costMs += clock.monotonicMs() - startedAtMs;
+      if (isDone) break;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    const startedAtMs = clock.monotonicMs();
+    this.#sweptAtMs = startedAtMs;
+    onSwept();
+    costMs += clock.monotonicMs() - startedAtMs;
+    this.#costMs = costMs;
+    this.schedule(Math.min(MAX_SWEEP_EVERY_MS, Math.max(SWEEP_EVERY_MS, costMs / SWEEP_COST_RATIO)));
+  }
+}
