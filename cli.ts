@@ -14,6 +14,7 @@ import { addReleaseCommand } from './cli/release.ts';
 import { addRunCommand } from './cli/run.ts';
 import { addServiceCommands } from './cli/services.ts';
 import { addStatusCommand } from './cli/status.ts';
+import { addTopCommand } from './cli/top.ts';
 import { HOBBLER_VERSION } from './shared/version.ts';
 
 /** Sets the exit code of a command that came to its end. */
@@ -52,6 +53,7 @@ function createProgram(cli: Cli, finish: Finish): Command {
   program.commandsGroup('Orders:');
   addOrderCommands(program, cli, finish);
   addStatusCommand(program, cli, finish);
+  addTopCommand(program, cli, finish);
   addHoldCommands(program, cli, finish);
   program.commandsGroup('This machine:');
   addRunCommand(program, cli, finish);

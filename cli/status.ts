@@ -1,38 +1,57 @@
 /**
- * `status`: the fleet as its workers report it, for people or as JSON; with --local, whether this host's own worker is
- * alive, from its local files alone, which is what a health check asks. Reads only.
+ * `status`: the fleet as its workers report it, for people or as JSON, and whether something is wrong, as an exit code for
+ * scripts; with --local, whether this host's own worker is alive, from its local files alone, which is what a health
+ * check asks. Reads only. What it says is status-words.ts.
  */
 import type { Command } from 'commander';
 import type { Finish } from '../cli.ts';
-import type { FleetView, HostView } from '../shared/redis/fleet.ts';
-import type { Report } from '../shared/report.ts';
-import { type Cli, Settings } from './context.ts';
+import { HobblerError } from '../shared/errors.ts';
+import type { FleetView } from '../shared/redis/fleet.ts';
+import { type Cli, parseHost, Settings } from './context.ts';
 import { EXIT } from './exit.ts';
 import { readLocalState } from './local-state.ts';
-import { type Column, count, formatAge, formatBytes, formatRatio, formatTable, type Palette, plain } from './print.ts';
+import { formatAge, plain } from './print.ts';
+import { exitCodeOfView, problemsOf } from './problems.ts';
+import { formatFleet } from './status-words.ts';
+import { fitScreen, parseInterval } from './watch.ts';
 
 interface StatusOptions {
   json?: boolean;
   local?: boolean;
   host?: string;
+  /** Milliseconds; true: the default. */
+  watch?: number | true;
 }
+
+const DEFAULT_WATCH_MS = 1_000;
 
 export function addStatusCommand(program: Command, cli: Cli, finish: Finish): void {
   program
     .command('status')
-    .description('hosts, targets and holds, as the workers report them')
-    .option('--host <name>', 'this host only')
+    .description('hosts, targets and holds, as the workers report them; exit code 1 when something is wrong')
+    .option('--host <name>', 'this host only, with its mechanisms')
     .option('--local', "this machine's worker, by its local files, without Redis; exit code 1 when it is not alive")
-    .option('--json', 'print everything as JSON')
+    .option('--watch [duration]', 'again and again, until Ctrl-C (default: every 1s)', parseInterval('--watch'))
+    .option('--json', 'print everything as JSON; with --watch one line each time')
     .addHelpText(
       'after',
       `\nExamples:
-  hobbler status
+  hobbler status || page-somebody
+  hobbler status --host web-1 --watch
   hobbler status --json | jq -r '.hosts[].reports[] | select(.effective == false) | .target'
-got is the share of one core that a target had over the last seconds; ? is not known.`,
+Shares are of one core: before the hobble, asked, got over the last seconds, and what the worker spends on it (cost).
+? is not known; ! has no effect; * the period is longer than asked, to save cost.
+Exit codes:
+  0  all is well
+  1  something is wrong: a host late or lost, a guard dead, an order denied, refused or unsupported, a target that does
+     not slow down, a record that cannot be read. A hold is not: somebody asked for it
+  3  Redis does not answer, or no worker has ever reported`,
     )
     .action(async (options: StatusOptions, command: Command) => {
       const settings = new Settings(command, cli);
+      if (options.local && options.watch !== undefined) {
+        throw new HobblerError('invalid-input', 'not both', { where: '--local, --watch', hint: 'use watch(1)' });
+      }
       finish(options.local ? showLocal(cli, settings, options) : await showFleet(cli, settings, options));
     });
 }
@@ -48,120 +67,55 @@ function showLocal(cli: Cli, settings: Settings, { json }: StatusOptions): numbe
   return state.isAlive ? EXIT.ok : EXIT.failed;
 }
 
-async function showFleet(cli: Cli, settings: Settings, { json, host }: StatusOptions): Promise<number> {
+async function showFleet(cli: Cli, settings: Settings, options: StatusOptions): Promise<number> {
+  const host = options.host === undefined ? undefined : parseHost(options.host);
   const { withRedis } = await import('./redis.ts');
-  const { readFleet } = await import('../shared/redis/fleet.ts');
-  const whole = await withRedis(settings, (redis) => readFleet(redis));
-  const view = host === undefined ? whole : { ...whole, hosts: whole.hosts.filter((one) => one.host === host) };
-  if (json) cli.out(JSON.stringify(view, null, 2));
-  else cli.out(formatFleet(view, cli.palette).join('\n'));
-  if (host !== undefined && view.hosts.length === 0) {
-    cli.note(`hobbler: no worker has ever reported as ${host}`);
-    return EXIT.unavailable;
-  }
-  return EXIT.ok;
+  const { FleetFeed, readView } = await import('./top/feed.ts');
+  return withRedis(settings, async (redis) => {
+    if (options.watch !== undefined) return watchFleet(cli, new FleetFeed(redis, cli.clock, host), options);
+    const view = await readView(redis, host);
+    const isUnknown = host !== undefined && view.hosts.length === 0;
+    if (options.json) cli.out(JSON.stringify(withProblems(view), null, 2));
+    else if (!isUnknown) cli.out(linesOf(cli, view, host).join('\n'));
+    if (isUnknown) cli.note(`hobbler: no worker has ever reported as ${host}`);
+    return exitCodeOfView(view);
+  });
 }
 
-const HOST_COLUMNS: readonly Column[] = [
-  { title: 'HOST' },
-  { title: 'WORKER' },
-  { title: 'BEAT', align: 'right' },
-  { title: 'TARGETS', align: 'right' },
-  { title: 'PROCESSES', align: 'right' },
-  { title: 'OWN CPU', align: 'right' },
-  { title: 'MEMORY', align: 'right' },
-  { title: 'GUARD' },
-  { title: 'NOTE' },
-];
-const TARGET_COLUMNS: readonly Column[] = [
-  { title: 'HOST' },
-  { title: 'TARGET' },
-  { title: 'STATE' },
-  { title: 'PROCESSES', align: 'right' },
-  { title: 'BEFORE', align: 'right' },
-  { title: 'ASKED', align: 'right' },
-  { title: 'GOT', align: 'right' },
-  { title: 'LEFT', align: 'right' },
-  { title: 'BY' },
-  { title: 'REASON' },
-];
-
-/** The fleet as lines of text. */
-export function formatFleet({ hosts, hold, nowMs }: FleetView, palette: Palette): string[] {
-  const lines: string[] = [];
-  if (hold) {
-    lines.push(
-      palette.yellow(
-        `The fleet is held: ${plain(hold.reason)} (${plain(hold.by)}, ${formatAge(nowMs - hold.sinceMs)} ago)`,
-      ),
-    );
-  }
-  if (hosts.length === 0)
-    return [...lines, 'No worker has ever reported to this Redis. Start one with: hobbler worker'];
-  lines.push(
-    ...formatTable(
-      HOST_COLUMNS,
-      hosts.map((view) => hostRow(view, nowMs, palette)),
-    ),
-  );
-  const targets = hosts.flatMap((view) => [
-    ...view.reports
-      .toSorted((a, b) => (a.target < b.target ? -1 : 1))
-      .map((report) => targetRow(view.host, report, nowMs, palette)),
-    ...view.brokenReports.map(({ target, why }) => [
-      view.host,
-      plain(target),
-      '?',
-      '',
-      '',
-      '',
-      '',
-      '',
-      '',
-      `report cannot be read: ${plain(why)}`,
-    ]),
-  ]);
-  lines.push('');
-  if (targets.length === 0) lines.push('Nobody is in the tarpit.');
-  else lines.push(...formatTable(TARGET_COLUMNS, targets));
-  return lines;
+/** Shows it until a signal ends the process; there is nothing to put in order then. */
+async function watchFleet(
+  cli: Cli,
+  feed: import('./top/feed.ts').FleetFeed,
+  { json, watch }: StatusOptions,
+): Promise<never> {
+  const everyMs = typeof watch === 'number' ? watch : DEFAULT_WATCH_MS;
+  await feed.begin();
+  const failed = Promise.withResolvers<never>();
+  const show = () => {
+    const { view, atMs } = feed.look!;
+    if (json) {
+      // A line that is not there says that Redis was away; one that is, is true.
+      if (feed.failure === undefined) cli.out(JSON.stringify(withProblems(view)));
+      return;
+    }
+    const lines = linesOf(cli, view, feed.host);
+    if (feed.failure !== undefined) {
+      const age = formatAge(cli.clock.monotonicMs() - atMs);
+      lines.unshift(cli.palette.red(`Redis cannot be read (${plain(feed.failure)}): this picture is ${age} old`));
+    }
+    if (cli.isTerminal) process.stdout.write(fitScreen(lines, process.stdout));
+    else cli.out(`${lines.join('\n')}\n`);
+  };
+  show();
+  cli.clock.every(everyMs, () => feed.read().then(show).catch(failed.reject));
+  return failed.promise;
 }
 
-function hostRow({ host, liveness, status, broken, hold }: HostView, nowMs: number, palette: Palette): string[] {
-  const paint = liveness === 'alive' ? palette.green : liveness === 'late' ? palette.yellow : palette.red;
-  const notes = [
-    ...(broken === null ? [] : [`its status cannot be read: ${plain(broken)}`]),
-    ...(hold ? [`held: ${plain(hold.reason)} (${plain(hold.by)})`] : []),
-    ...(status?.hold?.scope === 'local' ? [`held on the host itself: ${plain(status.hold.reason)}`] : []),
-  ];
-  if (!status) return [host, paint(liveness), '?', '?', '?', '?', '?', '?', notes.join('; ')];
-  return [
-    host,
-    paint(liveness),
-    formatAge(nowMs - status.beatAtMs),
-    String(status.targets),
-    String(status.processes),
-    formatRatio(status.ownCpuRatio),
-    formatBytes(status.rssBytes),
-    status.guard === 'alive' ? 'alive' : palette.red('dead'),
-    notes.join('; '),
-  ];
+function withProblems(view: FleetView) {
+  return { ...view, problems: problemsOf(view) };
 }
 
-function targetRow(host: string, report: Report, nowMs: number, palette: Palette): string[] {
-  const { target, state, processes, beforeRatio, askedRatio, gotRatio, effective, expiresAtMs, by, reason, why } =
-    report;
-  const isBad = effective === false || ['denied', 'unsupported', 'refused'].includes(state);
-  return [
-    host,
-    plain(target),
-    isBad ? palette.red(state) : state,
-    count(processes, '', '').trim(),
-    formatRatio(beforeRatio),
-    formatRatio(askedRatio),
-    effective === false ? palette.red(`${formatRatio(gotRatio)}!`) : formatRatio(gotRatio),
-    formatAge(expiresAtMs - nowMs),
-    plain(by),
-    [plain(reason), ...(why === null ? [] : [`(${plain(why)})`])].join(' '),
-  ];
+function linesOf(cli: Cli, view: FleetView, host: string | undefined): string[] {
+  const width = (cli.isTerminal && process.stdout.columns) || Number.POSITIVE_INFINITY;
+  return formatFleet(view, cli.palette, { width, isOneHost: host !== undefined });
 }

@@ -209,7 +209,7 @@ test('up, then orders from another shell: tarpit says what came of it, untarpit 
   const given = await runToEnd(['tarpit', String(spinner.pid), '--reason', 'test', '--json'], shell);
   expect(JSON.parse(given.stdout).outcomes).toMatchObject([{ host: 'web-1', status: 'applied' }]);
   await until(() => readState(spinner.pid) === 'T', { deadlineMs: 2_000, what: 'the first stop' });
-  expect((await runToEnd(['status'], shell)).stdout).toMatch(/web-1 +pid:\d+@\d+ +hobbling +1/);
+  expect((await runToEnd(['status'], shell)).stdout).toMatch(/web-1 +pid:\d+@\d+ +hobbling +signal +1/);
   expect((await runToEnd(['status', '--local'], shell)).code).toBe(0);
 
   const denied = await runToEnd(['tarpit', 'uid:0', '--reason', 'test'], shell);

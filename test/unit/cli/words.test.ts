@@ -1,7 +1,7 @@
 /** How the CLI writes: tables, shares, one-line errors, exit codes. Unknown is never written as zero (invariant 9). */
 import { describe, expect, test } from 'vitest';
 import { describeError, EXIT, exitCodeOf, exitCodeOfChild } from '../../../cli/exit.ts';
-import { createPalette, formatRatio, formatTable, plain } from '../../../cli/print.ts';
+import { columnsOf, createPalette, cut, formatRatio, formatTable, plain, toWidth } from '../../../cli/print.ts';
 import { formatLive, formatSummary } from '../../../cli/run-words.ts';
 import { HobblerError } from '../../../shared/errors.ts';
 import type { LocalRow } from '../../../worker/local.ts';
@@ -11,6 +11,8 @@ const row: LocalRow = {
   status: 'hobbling',
   why: null,
   processes: 3,
+  mechanism: 'signal',
+  mechanismWhy: 'as asked',
   askedRatio: 10 / 210,
   gotRatio: 0.0471,
   beforeRatio: 0.98,
@@ -47,6 +49,32 @@ describe('printing', () => {
 
   test('text from outside cannot steer the terminal', () => {
     expect(plain('a\u001b[2Jb\nc')).toBe('a\uFFFD[2Jb\uFFFDc');
+  });
+
+  test('nor turn the direction of writing, nor hide a difference between two names', () => {
+    expect(plain('user:\u202eecila')).toBe('user:\uFFFDecila');
+    expect(plain('user:a\u200blice\u2028x')).toBe('user:a\uFFFDlice\uFFFDx');
+    expect(plain('Müller 日本')).toBe('Müller 日本');
+  });
+
+  test.each([
+    ['abc', 3],
+    ['Mu\u0308ller', 6],
+    ['日本', 4],
+    ['😀!', 3],
+    [createPalette(true).red('abc'), 3],
+  ])('%j takes %i columns of a terminal', (text, columns) => {
+    expect(columnsOf(text)).toBe(columns);
+  });
+
+  test('a line is cut by columns, not inside a wide character, and its colour is ended', () => {
+    const { red } = createPalette(true);
+    expect(cut('abcdef', 4)).toBe('abc…');
+    expect(cut('abcd', 4)).toBe('abcd');
+    expect(cut('日本語', 4)).toBe('日…');
+    expect(cut(`${red('abc')}def`, 3)).toBe(`${red('ab…')}`);
+    expect(cut('abc', 0)).toBe('');
+    expect([toWidth('abc', 5, 'right'), toWidth('abcdef', 5)]).toEqual(['  abc', 'abcd…']);
   });
 
   test('the live line says what was asked beside what was got, and never wraps', () => {
