@@ -8,7 +8,8 @@
  *   last claim lifted ──────────────────►└──► untarpit ──given──► forgotten
  */
 import { FLEET, runRatio } from '../shared/order.ts';
-import type { Level, Place } from './config.ts';
+import type { Level } from './config.ts';
+import type { Place } from './place.ts';
 import { type AccountRecord, recordKey } from './record.ts';
 
 export interface ClaimedPlace {

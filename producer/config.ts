@@ -8,8 +8,9 @@ import { loadSection } from '../shared/config.ts';
 import { durationMs } from '../shared/duration.ts';
 import type { Environment } from '../shared/environment.ts';
 import { HobblerError } from '../shared/errors.ts';
-import { DEFAULT_RUN_MS, DEFAULT_STOP_MS, FLEET, hobbleSchema, hostName, MAX_LEASE_MS } from '../shared/order.ts';
-import { parseTarget } from '../shared/target.ts';
+import { DEFAULT_RUN_MS, DEFAULT_STOP_MS, FLEET, hobbleSchema, MAX_LEASE_MS } from '../shared/order.ts';
+import { accountName, resourceLabel, unitLabel } from './labels.ts';
+import { type Place, place } from './place.ts';
 import { resetsSchema } from './window.ts';
 
 /** A bearer token shorter than this can be guessed. */
@@ -19,15 +20,6 @@ const MIN_LEASE_MS = 30_000;
 
 const boundedDuration = (text: string, minMs: number, maxMs: number, expected: string) =>
   durationMs.refine((ms) => ms >= minMs && ms <= maxMs, `expected ${expected}`).prefault(text);
-
-const label = (maxChars: number) =>
-  z
-    .string()
-    .max(maxChars)
-    .regex(/^\P{Cc}*$/u, 'expected no control characters');
-export const accountName = label(256).min(1);
-export const unitLabel = label(16);
-export const resourceLabel = label(32);
 
 const limitFields = {
   /** How much may be used in one window, in `unit`. */
@@ -44,22 +36,6 @@ const defaultLimit = z.strictObject({
 });
 /** How much an account may use, of what, and when that starts anew. */
 export type Limit = z.output<typeof defaultLimit>;
-
-const targetText = z.string().transform((text, context) => {
-  try {
-    parseTarget(text);
-    return text;
-  } catch {
-    context.addIssue({ code: 'custom', message: 'expected user:NAME, uid:NUMBER, pid:PID@START or cgroup:/PATH' });
-    return z.NEVER;
-  }
-});
-
-const place = z
-  .strictObject({ host: z.union([hostName, z.literal(FLEET)]).default(FLEET), target: targetText })
-  .refine(({ host, target }) => host !== FLEET || !target.startsWith('pid:'), 'a pid target needs the host it is on');
-/** Where an account is slowed: a target on one host, or on every host for `*`. */
-export type Place = z.output<typeof place>;
 
 const account = z.strictObject({
   /** What the account stands for; without it, account NAME is user:NAME on every host. */

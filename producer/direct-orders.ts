@@ -8,7 +8,7 @@ import { HobblerError, messageOf } from '../shared/errors.ts';
 import { FLEET, hobbleSchema, hostName, invalid, MAX_LEASE_MS } from '../shared/order.ts';
 import type { OrderRequest } from '../shared/redis/issuer.ts';
 import { parseTarget } from '../shared/target.ts';
-import { accountName } from './config.ts';
+import { accountName } from './labels.ts';
 
 const line = (maxChars: number) =>
   z

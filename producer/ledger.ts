@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import { LEDGER_PATTERN, ledgerKey } from '../shared/keys.ts';
 import type { Redis } from '../shared/redis/connection.ts';
-import type { Place } from './config.ts';
+import type { Place } from './place.ts';
 import { type AccountRecord, parseRecord, placeSchema } from './record.ts';
 
 /** An account of which nothing came for so long is forgotten; longer than any window. */

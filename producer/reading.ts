@@ -7,7 +7,9 @@ import { z } from 'zod';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import { FLEET, hostName, invalid } from '../shared/order.ts';
 import { parseTarget } from '../shared/target.ts';
-import { accountName, limitOf, type Place, type ProducerConfig, placesOf, resourceLabel, unitLabel } from './config.ts';
+import { limitOf, type ProducerConfig, placesOf } from './config.ts';
+import { accountName, resourceLabel, unitLabel } from './labels.ts';
+import type { Place } from './place.ts';
 import { windowAt } from './window.ts';
 
 /** The year 2100: a time in microseconds, taken for milliseconds, lies far beyond. */

@@ -3,6 +3,8 @@
  * and GET /v1/accounts show them as they are. Pure; decides nothing.
  */
 
+import { wallTime } from './policy/zone.ts';
+
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
@@ -26,11 +28,31 @@ export function quantity(value: number, unit: string): string {
 }
 
 /** `00:00 UTC`, with seconds where they count and the date when it is more than a day away. */
-export function clockTime(atMs: number, nowMs: number): string {
-  const iso = new Date(atMs).toISOString();
-  const time = atMs % MINUTE_MS === 0 ? iso.slice(11, 16) : iso.slice(11, 19);
-  return Math.abs(atMs - nowMs) > DAY_MS ? `${iso.slice(0, 10)} ${time} UTC` : `${time} UTC`;
+export function clockTime(atMs: number, nowMs: number, zone = 'UTC'): string {
+  const wall = wallTime(zone, atMs);
+  const time = atMs % MINUTE_MS === 0 ? wall.slice(11, 16) : wall.slice(11, 19);
+  return Math.abs(atMs - nowMs) > DAY_MS ? `${wall.slice(0, 10)} ${time} ${zone}` : `${time} ${zone}`;
 }
+
+/** `1d`, `1h30m`, `500ms`: as the config has it. */
+export function lengthOf(durationMs: number): string {
+  const parts = [];
+  let restMs = Math.round(durationMs);
+  for (const [unit, unitMs] of UNITS) {
+    const count = Math.floor(restMs / unitMs);
+    if (count > 0) parts.push(`${count}${unit}`);
+    restMs -= count * unitMs;
+  }
+  return parts.length === 0 ? '0s' : parts.join('');
+}
+
+const UNITS = [
+  ['d', DAY_MS],
+  ['h', 3_600_000],
+  ['m', MINUTE_MS],
+  ['s', 1_000],
+  ['ms', 1],
+] as const;
 
 /** `90 %` of a ratio of 0.9. */
 export function percent(ratio: number): string {
