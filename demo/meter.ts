@@ -63,7 +63,7 @@ export class TreeMeter {
   /** Reads the kernel's counters once. */
   read(nowMs: number): Usage[] {
     // Births alone would keep every process that ever was; a pass over /proc now and then forgets the dead.
-    if (++this.#reads % SWEEP_EVERY_READS === 0 || this.#table.births() === undefined) this.#table.sweep();
+    if (++this.#reads % SWEEP_EVERY_READS === 0 || this.#table.births(nowMs) === undefined) this.#table.sweep();
     return this.#metered.map((metered) => this.#readOne(metered, nowMs));
   }
 

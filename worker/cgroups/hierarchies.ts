@@ -101,9 +101,13 @@ export function pathIn({ version, controllers }: Hierarchy, paths: ReadonlyMap<s
     for (const [key, path] of paths)
       if (key !== '' && key.split(',').some((name) => controllers.includes(name))) raw = path;
   if (raw === undefined) return undefined;
-  // Read as bytes; a name is UTF-8 or nothing that we could open.
-  const path = Buffer.from(raw, 'latin1').toString('utf8');
+  const path = decodePath(raw);
   return isUsablePath(path) ? path : undefined;
+}
+
+/** A path as people write it: /proc is read as bytes, and a name is UTF-8 or nothing that we could open. */
+export function decodePath(raw: string): string {
+  return Buffer.from(raw, 'latin1').toString('utf8');
 }
 
 /** Absolute, of plain components, and safe to stand on one line. */

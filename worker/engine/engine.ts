@@ -8,7 +8,7 @@
 import type { Clock } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { formatTarget, type Target } from '../../shared/target.ts';
-import type { Cgroups } from '../cgroups/hierarchies.ts';
+import { type Cgroups, decodePath } from '../cgroups/hierarchies.ts';
 import type { Journal } from '../journal.ts';
 import type { Mechanisms } from '../mechanisms/mechanism.ts';
 import type { Probes } from '../mechanisms/probe.ts';
@@ -16,11 +16,13 @@ import type { SignalParts } from '../mechanisms/signal.ts';
 import type { Proc } from '../process/proc.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { type SafetyRules, whyExempt } from '../safety.ts';
+import { BirthChase } from './birth-chase.ts';
 import { Governor } from './governor.ts';
-import { HobbleLoop, type LoopSettings, type Scope } from './loop.ts';
-import { Membership } from './membership.ts';
+import { HobbleLoop, type LoopSettings } from './loop.ts';
+import { type Births, Membership } from './membership.ts';
 import type { Budget } from './pacing.ts';
 import { Scheduler } from './scheduler.ts';
+import { findScope, type Scope } from './scope.ts';
 import { shareSoFar } from './share.ts';
 import { periodMs } from './slots.ts';
 import { Steady } from './steady.ts';
@@ -78,7 +80,7 @@ export class Engine {
     const { table, proc, cgroups, rules, bounds } = parts;
     const context = {
       parentOf: (entry: ProcessEntry) => table.get(entry.ppid),
-      cgroupsOf: (entry: ProcessEntry) => proc.readCgroups(entry.pid).values(),
+      cgroupsOf: (entry: ProcessEntry) => [...proc.readCgroups(entry.pid).values()].map(decodePath),
     };
     this.#whyExempt = (entry) => whyExempt(entry, rules, context);
     this.#membership = new Membership({
@@ -91,15 +93,21 @@ export class Engine {
       table,
       clock: parts.clock,
       isNeeded: () => this.#loops.size > 0,
+      // At once: who is in the table and in no loop passes for a stranger.
+      onFound: (entries) => void this.#membership.born(entries),
       onSwept: () => {
         this.#membership.refresh();
         this.#endGone();
       },
     });
     const onGap = (gapMs: number) => this.noticeGap(gapMs);
-    const takeBirths = () => this.#takeBirths();
-    this.#scheduler = new Scheduler(parts.clock, parts.cores, { aroundStops: takeBirths, onGap });
-    this.#steady = new Steady(parts.clock, { beforeLook: takeBirths, onGap });
+    const chase = new BirthChase(parts.clock, { take: () => this.#takeBirths(), awaits: () => table.awaitsBirths });
+    this.#scheduler = new Scheduler(parts.clock, parts.cores, {
+      beforeStops: () => chase.before(),
+      afterStops: () => chase.after(),
+      onGap,
+    });
+    this.#steady = new Steady(parts.clock, { beforeLook: () => this.#takeBirths(), onGap });
     this.#governor = new Governor({
       clock: parts.clock,
       budget: parts.budget,
@@ -174,7 +182,7 @@ export class Engine {
     if (current) this.#remove(current);
     if (this.#loops.size >= this.#parts.bounds.loops)
       return { status: 'refused', why: `${this.#loops.size} loops run already (bounds.loops)` };
-    const scope = this.#scopeOf(target, uid);
+    const scope = findScope(target, uid, this.#parts);
     if ('status' in scope) return scope;
     return this.#begin(target, scope, asked);
   }
@@ -295,36 +303,6 @@ export class Engine {
     this.#steady.remove(loop);
   }
 
-  #scopeOf(
-    target: Target,
-    uid: number | undefined,
-  ): Scope | { status: 'gone' | 'denied' | 'unsupported'; why: string } {
-    switch (target.kind) {
-      case 'pid': {
-        const root = this.#parts.table.find(target.pid, target.startTicks);
-        return root
-          ? { kind: 'tree', root }
-          : { status: 'gone', why: `no process ${target.pid} that started at ${target.startTicks}` };
-      }
-      case 'uid':
-        return this.#uidScope(target.uid);
-      case 'user':
-        return uid === undefined ? { status: 'gone', why: `no user ${target.name} on this host` } : this.#uidScope(uid);
-      case 'cgroup':
-        return this.#parts.cgroups.directoriesOf(target.path).length > 0
-          ? { kind: 'cgroup', path: target.path }
-          : { status: 'gone', why: `no cgroup ${target.path} on this host` };
-    }
-  }
-
-  /** A whole user is refused as such, so that who asks learns it at once and not process by process. */
-  #uidScope(uid: number): Scope | { status: 'denied'; why: string } {
-    const { minUid, exemptUids } = this.#parts.rules;
-    if (uid < minUid) return { status: 'denied', why: `uid ${uid} is below minUid ${minUid}` };
-    if (exemptUids.has(uid)) return { status: 'denied', why: `user with uid ${uid} is exempt` };
-    return { kind: 'uid', uid };
-  }
-
   /** Takes a target out. Returns how many processes were let go and, where one is still held, by which target. */
   untarpit(key: string): { released: number; heldBy: string | null } {
     const loop = this.#loops.get(key);
@@ -353,11 +331,12 @@ export class Engine {
     this.#resume();
   }
 
-  /** Processes that were born since the last tick join their loop before it is stopped. */
-  #takeBirths(): void {
-    const born = this.#parts.table.births();
-    if (born) this.#membership.born(born);
-    else this.#sweeper.soon();
+  /** Processes that were born since the last look join their loop. */
+  #takeBirths(): Births {
+    const born = this.#parts.table.births(this.#parts.clock.monotonicMs());
+    if (born) return this.#membership.born(born);
+    this.#sweeper.soon();
+    return 'none';
   }
 
   /** Makes sure that the table is no older than `maxAgeMs`, without holding up the phases. */

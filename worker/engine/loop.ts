@@ -19,6 +19,7 @@ import type { ProcessEntry } from '../process/table.ts';
 import { CpuCounter } from './cpu-counter.ts';
 import { Idleness } from './idleness.ts';
 import type { Phased } from './scheduler.ts';
+import type { Scope } from './scope.ts';
 import type { DutyCycle } from './slots.ts';
 
 /** A loop looks at each of its processes about once a second; never sooner than this after the last look, milliseconds. */
@@ -27,12 +28,6 @@ const INSPECT_EVERY_MS = 900;
 const EMPTY_LOOKS = 60;
 /** Over how long the CPU share is measured, in inspections. */
 const SHARE_WINDOW = 5;
-
-/** Which processes a target stands for on this host, once users are resolved. */
-export type Scope =
-  | { kind: 'uid'; uid: number }
-  | { kind: 'tree'; root: ProcessEntry }
-  | { kind: 'cgroup'; path: string };
 
 export interface LoopEvents {
   onDenied(loop: HobbleLoop, why: string): void;
@@ -230,12 +225,14 @@ export class HobbleLoop implements Phased {
     if (wasSteady && !this.isSteady) this.#events.onPlace(this);
   }
 
-  /** Processes that were just born become its own; in the stop phase they are stopped at once. */
-  addBorn(entries: readonly ProcessEntry[]): void {
-    if (this.#isDenied) return;
+  /** Processes that were just born become its own; in the stop phase they are stopped at once. Returns whether they were. */
+  addBorn(entries: readonly ProcessEntry[]): boolean {
+    if (this.#isDenied) return false;
     this.#group.addMembers(entries);
     this.#noteSize();
-    if (this.#isStopped && this.hasPhases) this.#stop();
+    if (!this.#isStopped || !this.hasPhases) return false;
+    this.#stop();
+    return true;
   }
 
   /** Begins the stop phase. Without phases: sets what holds by itself, and looks once a second whether it still does. */

@@ -9,6 +9,8 @@ import type { ProcessEntry } from '../process/table.ts';
 import { addDescendants } from '../process/tree.ts';
 import type { HobbleLoop } from './loop.ts';
 
+export type Births = 'none' | 'owned' | 'stopped';
+
 export interface MembershipParts {
   table: {
     entries(): Iterable<ProcessEntry>;
@@ -85,8 +87,11 @@ export class Membership {
     this.#elect(touched, this.#loops);
   }
 
-  /** Processes that were just born join the targets of their parent, their user, or their own. */
-  born(entries: readonly ProcessEntry[]): void {
+  /**
+   * Processes that were just born join the targets of their parent, their user, or their own. Returns what became of them:
+   * nobody's, a loop's, or a loop's that is in its stop phase, so that they were stopped at once.
+   */
+  born(entries: readonly ProcessEntry[]): Births {
     const byOwner = new Map<HobbleLoop, ProcessEntry[]>();
     for (const entry of entries) {
       for (const loop of this.#loopsOfBorn(entry)) this.#link(loop, [entry]);
@@ -98,7 +103,9 @@ export class Membership {
       if (others) others.push(entry);
       else byOwner.set(owner, [entry]);
     }
-    for (const [loop, born] of byOwner) loop.addBorn(born);
+    let births: Births = byOwner.size === 0 ? 'none' : 'owned';
+    for (const [loop, born] of byOwner) if (loop.addBorn(born)) births = 'stopped';
+    return births;
   }
 
   *#loopsOfBorn(entry: ProcessEntry): Generator<HobbleLoop> {

@@ -26,7 +26,8 @@ const LATENESS_SAMPLES = 1_024;
 
 export interface SchedulerEvents {
   /** Before the stops of a tick, and right after them: the moments to look for births. */
-  aroundStops(): void;
+  beforeStops(): void;
+  afterStops(): void;
   onGap(gapMs: number): void;
 }
 
@@ -161,13 +162,12 @@ export class Scheduler<Loop extends Phased> {
       // Ends of run phases first, so that those that begin find the cores free.
       const stopping = due.filter((slot) => slot.phase === 'run');
       const running = due.filter((slot) => slot.phase === 'stop');
-      if (stopping.length > 0) this.#events.aroundStops();
+      if (stopping.length > 0) this.#events.beforeStops();
       for (const slot of stopping) {
         enterStop(slot, this.#clock.monotonicMs());
         this.#stop(slot.loops);
       }
-      // Whoever forks while his group is being stopped, member by member, would have a child run on.
-      if (stopping.length > 0 && !this.#suspended) this.#events.aroundStops();
+      if (stopping.length > 0 && !this.#suspended) this.#events.afterStops();
       const stoppedAtMs = this.#clock.monotonicMs();
       for (const slot of running) {
         enterRun(slot, this.#clock.monotonicMs());

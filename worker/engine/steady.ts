@@ -13,7 +13,7 @@ const PER_BATCH = 256;
 
 export interface SteadyEvents {
   /** Before a batch is looked at: the moment to look for births. */
-  beforeLook(): void;
+  beforeLook(): unknown;
   onGap(gapMs: number): void;
 }
 

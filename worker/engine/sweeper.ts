@@ -1,16 +1,18 @@
 /**
  * When the process table is read anew: every few seconds while something is hobbled, sooner when births were missed, and
- * at most so often that it costs 2 % of a core. Births are seen at every tick and deaths at every inspection, so a pass
- * is for what those miss: changed owners and cgroups. Owns the timing alone.
+ * so seldom that it costs 0.5 % of a core (2 % while births are missed), or every 15 s. Births are seen at every tick and
+ * deaths at every inspection, so a pass is for what those miss: changed owners and cgroups. Owns the timing alone.
  */
 import type { Clock, Timer } from '../../shared/clock.ts';
-import type { ProcessTable } from '../process/table.ts';
+import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 
 export interface SweeperParts {
   table: ProcessTable;
   clock: Clock;
   /** False: nothing is hobbled, so nothing needs to be known. */
   isNeeded: () => boolean;
+  /** Processes that were seen for the first time, slice by slice. */
+  onFound: (entries: readonly ProcessEntry[]) => void;
   /** The table is up to date; its costs count as the pass's. */
   onSwept: () => void;
 }
@@ -19,7 +21,10 @@ const SWEEP_EVERY_MS = 5_000;
 const MAX_SWEEP_EVERY_MS = 15_000;
 /** The same while births cannot be followed one by one; also how old the table may be when a target is put in. */
 const SWEEP_SOON_MS = 1_000;
-const SWEEP_COST_RATIO = 0.02;
+/** Shares of a core that passes may cost: those that come by themselves, those for missed births, those in a burst. */
+const SWEEP_COST_RATIO = 0.005;
+const SOON_COST_RATIO = 0.02;
+const BURST_COST_RATIO = 0.05;
 
 export class Sweeper {
   readonly #parts: SweeperParts;
@@ -38,11 +43,14 @@ export class Sweeper {
     return this.#parts.clock.monotonicMs() - this.#sweptAtMs;
   }
 
-  /** A whole pass at once if the last one is a while ago; false when it is not. For new targets in a burst. */
+  /** A whole pass at once if the last one is a while ago; false when it is not. For new targets, ten thousand in a burst. */
   sweepIfOld(): boolean {
-    if (this.#ageMs <= SWEEP_SOON_MS) return false;
-    this.#parts.table.sweep();
-    this.#sweptAtMs = this.#parts.clock.monotonicMs();
+    if (this.#ageMs <= Math.max(SWEEP_SOON_MS, this.#costMs / BURST_COST_RATIO)) return false;
+    const { table, clock } = this.#parts;
+    const startedAtMs = clock.monotonicMs();
+    table.sweep();
+    this.#sweptAtMs = clock.monotonicMs();
+    this.#costMs = this.#sweptAtMs - startedAtMs;
     return true;
   }
 
@@ -62,7 +70,7 @@ export class Sweeper {
     if (this.#isSoon) return;
     this.#isSoon = true;
     this.cancel();
-    this.schedule(Math.max(0, Math.max(SWEEP_SOON_MS, this.#costMs / SWEEP_COST_RATIO) - this.#ageMs));
+    this.schedule(Math.max(0, Math.max(SWEEP_SOON_MS, this.#costMs / SOON_COST_RATIO) - this.#ageMs));
   }
 
   schedule(delayMs = SWEEP_EVERY_MS): void {
@@ -87,15 +95,16 @@ export class Sweeper {
   }
 
   async #sweepOnce(): Promise<void> {
-    const { table, clock, onSwept } = this.#parts;
+    const { table, clock, onFound, onSwept } = this.#parts;
     this.#isSoon = false;
     let costMs = 0;
     const slices = table.sweepSliced();
     for (;;) {
       const startedAtMs = clock.monotonicMs();
-      const isDone = slices.next().done === true;
+      const slice = slices.next();
+      if (!slice.done && slice.value.length > 0) onFound(slice.value);
       costMs += clock.monotonicMs() - startedAtMs;
-      if (isDone) break;
+      if (slice.done) break;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     const startedAtMs = clock.monotonicMs();

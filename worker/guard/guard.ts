@@ -11,6 +11,7 @@ import { type Clock, sleep, type Timer } from '../../shared/clock.ts';
 import { HobblerError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { GAP_MS } from '../engine/scheduler.ts';
+import { takeNiceness } from '../priority.ts';
 import type { StatePaths } from '../state-dir.ts';
 
 const SCRIPT = fileURLToPath(new URL('./guard.sh', import.meta.url));
@@ -190,6 +191,7 @@ export class GuardLink {
       if (!this.#stopped && this.#child === child) this.#lost('it has ended');
     });
     child.unref();
+    takeNiceness(child.pid);
     this.#child = child;
   }
 

@@ -27,6 +27,9 @@ const LOOK_EVERY_MS = 1_000;
 const FROZEN_WITHIN_MS = 5;
 const MAX_VAIN_WAITS = 3;
 
+/** Moving a process waits for every fork on the host to end: many at once would hold up the phases, milliseconds. */
+const ADOPT_WITHIN_MS = 50;
+
 export interface FreezerParts extends SignalParts {
   /** Where covers are looked for, the best hierarchy first. */
   finders: readonly CoverFinder[];
@@ -134,7 +137,18 @@ export class FreezerGroup implements Group {
       for (const [directory, pids] of found.covers) this.#open(finder, directory, pids);
       rest = rest.filter((entry) => !this.#coverOf.has(entry));
     }
-    return this.#adopts ? rest.filter((entry) => !this.#adoptOne(entry, pathsOf)) : rest;
+    return this.#adopts ? this.#adoptAll(rest, pathsOf) : rest;
+  }
+
+  /** Adopts as many as can be moved in a moment; returns the rest, which waits for the next pass. */
+  #adoptAll(entries: readonly ProcessEntry[], pathsOf: PathsOf): ProcessEntry[] {
+    const { clock } = this.#parts;
+    const giveUpAtMs = clock.monotonicMs() + ADOPT_WITHIN_MS;
+    return entries.filter((entry) => {
+      if (clock.monotonicMs() < giveUpAtMs) return !this.#adoptOne(entry, pathsOf);
+      this.#whyRest = 'there are too many to move at once';
+      return true;
+    });
   }
 
   /** Whether a process lives in a cover that we have already. */

@@ -19,12 +19,15 @@ import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { parentsFirst } from '../process/tree.ts';
 
 /**
- * How long one stop may wait for parents to be seen stopped, milliseconds, all of them together: a user who has many
+ * How long one stop phase may wait for parents to be seen stopped, milliseconds, all of them together: a user who has many
  * that never are must not hold up the phases of others. A child whose parent was not seen is left running for this phase,
- * but only so often: then it is stopped all the same, since what its own parent sees is its user's affair.
+ * but only so often: then it is stopped all the same, since what its own parent sees is its user's affair. A whole group
+ * has so many of these, and gets them back slowly: a bomb of forks has new children in every phase.
  */
 const SEEN_STOPPED_WITHIN_MS = 5;
 const MAX_SKIPPED_PHASES = 3;
+const MAX_SKIPS = 12;
+const SKIPS_PER_PHASE = 0.02;
 
 interface Member {
   readonly pid: number;
@@ -69,6 +72,7 @@ export class SignalGroup {
   /** Some member was never stopped by us before. */
   #hasFresh = false;
   #waitLeftMs = SEEN_STOPPED_WITHIN_MS;
+  #skipsLeft = MAX_SKIPS;
   #bystanders: Bystander[] = [];
 
   constructor(parts: SignalParts) {
@@ -144,7 +148,6 @@ export class SignalGroup {
   stop(): StopOutcome {
     if (this.#hasFresh && !this.#admit(this.#members.filter((member) => member.isFresh && !member.isForeign)))
       return { status: 'journal-broken' };
-    this.#waitLeftMs = SEEN_STOPPED_WITHIN_MS;
     let settled = 0;
     let signals = 0;
     let gone: Member[] | undefined;
@@ -160,11 +163,12 @@ export class SignalGroup {
         }
         if (look !== 'may-stop') continue;
       }
-      if (member.wary) {
+      if (member.wary && this.#skipsLeft >= 1) {
         if (!unseen?.has(member.wary) && this.#isSeenStopped(member.wary, member.skippedPhases))
           member.skippedPhases = 0;
         else if (member.skippedPhases < MAX_SKIPPED_PHASES) {
           member.skippedPhases++;
+          this.#skipsLeft--;
           unseen = (unseen ?? new Set()).add(member);
           continue;
         }
@@ -247,6 +251,8 @@ export class SignalGroup {
 
   /** Enters the run phase: what we stopped continues, children first. */
   run(): void {
+    this.#waitLeftMs = SEEN_STOPPED_WITHIN_MS;
+    this.#skipsLeft = Math.min(MAX_SKIPS, this.#skipsLeft + SKIPS_PER_PHASE);
     let gone: Member[] | undefined;
     for (let index = this.#members.length - 1; index >= 0; index--) {
       const member = this.#members[index]!;

@@ -4,7 +4,8 @@
  * has no call for them, so they come through koffi, an optional dependency: where it, the kernel or a seccomp filter
  * does not let us, identity goes by start time, and `identityMechanism` says so.
  *
- * The only file that calls the C library. Whom a descriptor must stand for is decided in held.ts.
+ * The only file that calls the C library, but for shared/systemd.ts. Whom a descriptor must stand for is decided in
+ * held.ts.
  */
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';

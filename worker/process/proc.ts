@@ -192,6 +192,7 @@ export class Proc {
     const paths = new Map<string, string>();
     for (const line of (readSmall(`${this.root}/${pid}/cgroup`) ?? '').split('\n')) {
       const parts = /^\d+:([^:]*):(.*)$/.exec(line);
+      // As people write it in a config file; the rest of /proc is bytes.
       if (parts) paths.set(parts[1]!, parts[2]!);
     }
     return paths;

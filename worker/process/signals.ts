@@ -1,4 +1,4 @@
-/** The one door to kill(2). Sends stop and continue, and says what came of it; never sends anything else. */
+/** The one door to kill(2), beside pidfd.ts. Sends stop and continue, and says what came of it; never sends anything else. */
 
 export type Sent = 'sent' | 'gone' | 'not-permitted';
 

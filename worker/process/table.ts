@@ -33,6 +33,18 @@ export interface ProcessEntry {
 
 /** Most births looked at one by one; past that a whole pass is cheaper. */
 const MAX_BIRTHS = 1_024;
+/**
+ * When a pid that was given out and is not there is looked for again, milliseconds after the look before. Nearly all of
+ * them have ended; but a parent that loses its core in the middle of a fork has a child that is shown when it is back.
+ */
+const LOOK_AGAIN_AFTER_MS = [0, 50, 250];
+
+interface Expected {
+  pid: number;
+  looks: number;
+  dueAtMs: number;
+}
+
 /** Processes per slice of a pass: about 1 ms at 10 to 30 µs each. */
 const SLICE = 48;
 
@@ -42,8 +54,8 @@ export class ProcessTable {
   readonly #children = new Map<number, Set<ProcessEntry>>();
   #pass = 0;
   #lastPid: number | undefined;
-  /** Pids given out at the last look and not there: ended, or not shown yet. Looked at once more. */
-  #notYet: number[] = [];
+  /** Pids that were given out and are not there: ended, or not shown yet. */
+  #expected: Expected[] = [];
 
   constructor(proc: Proc) {
     this.#proc = proc;
@@ -105,15 +117,24 @@ export class ProcessTable {
     for (const _ of this.sweepSliced());
   }
 
-  /** One whole pass that yields after every slice. Processes that were not seen in it are gone at its end. */
-  *sweepSliced(): Generator<void> {
+  /**
+   * One whole pass that yields after every slice whom it saw for the first time. Processes that were not seen in it are
+   * gone at its end.
+   */
+  *sweepSliced(): Generator<ProcessEntry[]> {
     const lastPid = this.#proc.lastPid();
     const pass = ++this.#pass;
     let count = 0;
+    let found: ProcessEntry[] = [];
     for (const pid of this.#proc.listPids()) {
-      this.#read(pid, pass);
-      if (++count % SLICE === 0) yield;
+      const before = this.#byPid.get(pid);
+      const entry = this.#read(pid, pass);
+      if (entry && entry !== before) found.push(entry);
+      if (++count % SLICE > 0) continue;
+      yield found;
+      found = [];
     }
+    if (found.length > 0) yield found;
     for (const entry of this.#byPid.values()) {
       if (entry.pass < pass) this.#forget(entry);
     }
@@ -121,29 +142,46 @@ export class ProcessTable {
     this.#lastPid = lastPid;
   }
 
+  /** True: pids were given out at the last look that did not show a process. The next look may find some. */
+  get awaitsBirths(): boolean {
+    return this.#expected.some(({ looks }) => looks === 1);
+  }
+
   /**
-   * Processes born since the last call or pass. Undefined: too many, or the kernel does not say; a pass is due then.
+   * Processes born since the last call or pass; `nowMs` on any clock that does not jump. Undefined: too many, or the kernel
+   * does not say; a pass is due then.
    */
-  births(): ProcessEntry[] | undefined {
+  births(nowMs: number): ProcessEntry[] | undefined {
     const last = this.#proc.lastPid();
     const before = this.#lastPid;
     if (last === undefined || before === undefined) return undefined;
-    if (last === before && this.#notYet.length === 0) return [];
+    const due = this.#takeDue(nowMs);
+    if (last === before && due.length === 0) return [];
     this.#lastPid = last;
-    const again = this.#notYet;
-    this.#notYet = [];
-    if (last < before || last - before > MAX_BIRTHS) return undefined;
+    if (last < before || last - before > MAX_BIRTHS) {
+      this.#expected = [];
+      return undefined;
+    }
     const born: ProcessEntry[] = [];
-    const look = (pid: number): boolean => {
-      if (this.#byPid.get(pid)?.isAlive) return true;
+    const look = (pid: number, looks: number): void => {
+      if (this.#byPid.get(pid)?.isAlive) return;
       // Most that are asked for are short-lived or threads that have ended: an error for each would cost 9 µs, this 3.
-      const entry = this.#proc.has(pid) ? this.#read(pid, this.#pass) : undefined;
-      if (entry) born.push(entry);
-      return entry !== undefined;
+      if (this.#proc.has(pid)) {
+        const entry = this.#read(pid, this.#pass);
+        if (entry) born.push(entry);
+      } else if (looks < LOOK_AGAIN_AFTER_MS.length)
+        this.#expected.push({ pid, looks: looks + 1, dueAtMs: nowMs + LOOK_AGAIN_AFTER_MS[looks]! });
     };
-    for (const pid of again) look(pid);
-    for (let pid = before + 1; pid <= last; pid++) if (!look(pid)) this.#notYet.push(pid);
+    for (const { pid, looks } of due) look(pid, looks);
+    for (let pid = before + 1; pid <= last; pid++) look(pid, 0);
     return born;
+  }
+
+  #takeDue(nowMs: number): Expected[] {
+    if (this.#expected.length === 0) return this.#expected;
+    const due = this.#expected.filter(({ dueAtMs }) => dueAtMs <= nowMs);
+    if (due.length > 0) this.#expected = this.#expected.filter(({ dueAtMs }) => dueAtMs > nowMs);
+    return due;
   }
 
   /** Notes that a process was found to have ended. */

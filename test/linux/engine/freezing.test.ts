@@ -311,6 +311,8 @@ while True: pass`,
   test('SIGKILL on a frozen process waits for the run phase, and no longer', async () => {
     const one = await sleeper();
     freeze(one, { runMs: 50, stopMs: 950 });
+    // The first one may be met in the middle; the second is seen from its beginning.
+    await until(() => readState(one.pid) !== 'D', { deadlineMs: 3_000, what: 'a run phase' });
     await until(() => readState(one.pid) === 'D', { deadlineMs: 3_000, what: 'it to be frozen' });
     signalExactly(one, 'SIGKILL');
     await pass(100);

@@ -47,7 +47,8 @@ function create(cores = 2) {
   const clock = new FakeClock();
   const gaps: number[] = [];
   const scheduler = new Scheduler<Recorder>(clock, cores, {
-    aroundStops: () => {},
+    beforeStops: () => {},
+    afterStops: () => {},
     onGap: (gapMs) => gaps.push(gapMs),
   });
   const join = (cycle: DutyCycle) => {
