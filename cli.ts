@@ -3,6 +3,7 @@
  * an exit code (cli/exit.ts), and lets the process end.
  */
 import { Command, CommanderError } from 'commander';
+import { addAclCommand } from './cli/acl.ts';
 import { type Cli, createCli } from './cli/context.ts';
 import { addDemoCommand } from './cli/demo.ts';
 import { addDoctorCommand } from './cli/doctor.ts';
@@ -33,7 +34,7 @@ Undo everything here:   hobbler release-all
 ${EXIT_HELP}
 
 Environment: HOBBLER_REDIS_URL (or REDIS_URL), HOBBLER_CONFIG, HOBBLER_STATE_DIR, HOBBLER_HOST, HOBBLER_LOG_LEVEL,
-HOBBLER_SIGNING_KEY or _KEY_FILE with _KEY_ID, NO_COLOR.`;
+HOBBLER_SIGNING_KEY or _KEY_FILE with _KEY_ID, HOBBLER_REDIS_TLS_CA, _CERT and _KEY, NO_COLOR.`;
 
 function createProgram(cli: Cli, finish: Finish): Command {
   const program = new Command('hobbler')
@@ -62,6 +63,7 @@ function createProgram(cli: Cli, finish: Finish): Command {
   addDemoCommand(program, cli, finish);
   program.commandsGroup('Setting up:');
   addKeyCommands(program, cli, finish);
+  addAclCommand(program, cli, finish);
   return program;
 }
 

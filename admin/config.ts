@@ -39,6 +39,8 @@ export const adminSchema = z
         trustedProxies: z.array(z.string().min(1)).max(32).default([]),
         /** Tries to log in that one address has per minute. */
         loginsPerMinute: z.int().min(1).max(10_000).default(10),
+        /** Requests that one address has per minute: a page that refreshes itself makes 30, so behind a proxy mind trustedProxies. */
+        requestsPerMinute: z.int().min(1).max(1_000_000).default(3_000),
       })
       .prefault({}),
     users: z.array(user).max(1_000).default([]),

@@ -40,12 +40,15 @@ export function refusalOf(error: Error & { statusCode?: number }): Refusal {
   return { status, what: 'This is a fault of the admin, not of your request.', isFault: true };
 }
 
-/** Logs a fault with its request; refusals only when someone looks closely. */
+/** Logs a fault with its request, and who tried what he may not; other refusals only when someone looks closely. */
 export function logRefusal({ status, what, isFault }: Refusal, error: Error, request: FastifyRequest): void {
   const { method } = request;
   const url = request.url.slice(0, 500);
   if (isFault) request.log.error({ err: error, method, url }, 'request failed');
-  else request.log.debug({ status, what, method, url }, 'request refused');
+  else if (status === 403) {
+    // Somebody tried what he may not: a viewer who acts, or a form that another site sent.
+    request.log.warn({ user: request.session?.user ?? null, address: request.ip, method, url }, `refused: ${what}`);
+  } else request.log.debug({ status, what, method, url }, 'request refused');
 }
 
 /** Answers in the form that the asker reads: a page, or JSON. */

@@ -5,9 +5,9 @@
  */
 import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
-import rateLimit from '@fastify/rate-limit';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { HobblerError } from '../shared/errors.ts';
+import { boundConnections, limitRequests, SERVER_LIMITS } from '../shared/http.ts';
 import type { Logger } from '../shared/log.ts';
 import { hangGate } from './access/gate.ts';
 import type { Sessions } from './access/sessions.ts';
@@ -57,6 +57,7 @@ const HEADERS = {
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { config, sessions, log } = options;
   const app: FastifyInstance = fastify({
+    ...SERVER_LIMITS,
     loggerInstance: log as FastifyBaseLogger,
     // A page that refreshes every two seconds would drown everything else.
     logController: new LogController({ disableRequestLogging: true }),
@@ -73,7 +74,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   app.setErrorHandler<Error>(answerError);
   await app.register(cookie);
   await app.register(formbody);
-  await app.register(rateLimit, { global: false });
+  boundConnections(app);
+  // Not what is open and costs nothing: health, and the files of the login page.
+  await limitRequests(app, config.http.requestsPerMinute, (request) => /^\/(?:healthz$|static\/)/.test(request.url));
   hangGate(app, { sessions, metricsToken: config.metricsToken });
   app.setNotFoundHandler((request, reply) =>
     answerError(new HobblerError('not-found', 'there is no such page'), request, reply),

@@ -5,13 +5,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
-import { z } from 'zod';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { DEFAULT_CONFIG_PATH, loadSection } from '../shared/config.ts';
 import { type Environment, readEnvironment } from '../shared/environment.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log.ts';
 import { hostName } from '../shared/order.ts';
+import { type RedisConfig, readRedisTls, redisSchema } from '../shared/redis/config.ts';
+import type { RedisSettings } from '../shared/redis/connection.ts';
 import { parsePrivateKey, type Signer } from '../shared/signature.ts';
 import { type WorkerConfig, workerConfigSchema } from '../worker/config.ts';
 import { defaultStateDir } from '../worker/state-dir.ts';
@@ -19,8 +20,6 @@ import { createPalette, type Palette } from './print.ts';
 
 export const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379';
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-
-const redisSchema = z.strictObject({ url: z.string().min(1).optional() }).prefault({});
 
 interface GlobalOptions {
   redis?: string;
@@ -84,11 +83,24 @@ export class Settings {
 
   /** The Redis that was named somewhere; undefined: none was. */
   get givenRedisUrl(): string | undefined {
-    return this.#options.redis ?? this.#environment.redisUrl ?? loadSection(this.configPath, 'redis', redisSchema).url;
+    return this.#options.redis ?? this.#environment.redisUrl ?? this.#redisConfig.url;
   }
 
   get redisUrl(): string {
     return this.givenRedisUrl ?? DEFAULT_REDIS_URL;
+  }
+
+  /** How to connect under that name; `url` where it is another than the one of the settings. Throws invalid-config. */
+  redis(name: string, url = this.redisUrl): RedisSettings {
+    return {
+      url,
+      name,
+      tls: url === this.redisUrl ? readRedisTls(this.#redisConfig, this.#environment, url) : undefined,
+    };
+  }
+
+  get #redisConfig(): RedisConfig {
+    return loadSection(this.configPath, 'redis', redisSchema);
   }
 
   get worker(): WorkerConfig {

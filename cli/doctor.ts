@@ -13,8 +13,10 @@ import {
   redisNowMs,
   whyUnreachable,
 } from '../shared/redis/connection.ts';
+import { refusedByRedis } from '../shared/redis/trouble.ts';
 import { checkHost, type Finding } from '../worker/doctor.ts';
 import { Proc } from '../worker/process/proc.ts';
+import { checkRedisUser } from './acl-check.ts';
 import { type Cli, readSigner, Settings } from './context.ts';
 import { EXIT } from './exit.ts';
 import { type Palette, plain } from './print.ts';
@@ -79,9 +81,11 @@ async function checkRedis(cli: Cli, settings: Settings): Promise<Finding[]> {
   let redis: ReturnType<typeof connectRedis>;
   try {
     url = settings.redisUrl;
-    redis = connectRedis({ url, name: 'hobbler-doctor' }, settings.createQuietLog('doctor'));
+    redis = connectRedis(settings.redis('hobbler-doctor'), settings.createQuietLog('doctor'));
   } catch (error) {
-    return [{ name: 'redis', status: 'fail', detail: messageOf(error), hint: 'set HOBBLER_REDIS_URL' }];
+    return [
+      { name: 'redis', status: 'fail', detail: messageOf(error), hint: 'correct HOBBLER_REDIS_URL or redis.tls' },
+    ];
   }
   try {
     const checks = await inspectRedis(redis);
@@ -94,9 +98,11 @@ async function checkRedis(cli: Cli, settings: Settings): Promise<Finding[]> {
     const before = clock.wallMs();
     const redisMs = await redisNowMs(redis);
     findings.push(clockFinding(redisMs - (before + clock.wallMs()) / 2));
-    findings.push(trustFinding(settings, url));
+    findings.push(trustFinding(settings, url), ...(await checkRedisUser(redis, settings.host, isLoopback(url))));
     return findings;
   } catch (error) {
+    const refusal = refusedByRedis(error, whyUnreachable(redis, error), hideSecrets(url));
+    if (refusal) return [{ name: 'redis', status: 'fail', detail: plain(refusal.message) }];
     return [
       {
         name: 'redis',
@@ -144,15 +150,20 @@ export function clockFinding(aheadMs: number): Finding {
   };
 }
 
-function trustFinding(settings: Settings, url: string): Finding {
+/** Whose orders this host's worker carries out, and who gets to give them. */
+export function trustFinding(settings: Pick<Settings, 'worker'>, url: string): Finding {
   const name = 'signatures';
   const { keys, allowUnsigned } = settings.worker;
   if (keys.length > 0) return { name, status: 'ok', detail: `orders must be signed by one of ${keys.length} keys` };
   if (isLoopback(url)) {
+    const isGuarded = url.startsWith('unix:') || new URL(url).password !== '';
+    if (isGuarded)
+      return { name, status: 'ok', detail: 'none asked: who gets into that Redis of this machine gives orders' };
     return {
       name,
-      status: 'ok',
-      detail: 'none asked: only this machine reaches that Redis, and who does gives orders',
+      status: 'warn',
+      detail: 'none asked, and that Redis no password: every user of this machine may give orders, and release himself',
+      hint: 'make keys with `hobbler keys`, and a password with `hobbler acl`; fine where nobody else logs in',
     };
   }
   return {

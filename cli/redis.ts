@@ -7,7 +7,7 @@ import type { Settings } from './context.ts';
 
 /** Connects, checks that this Redis is fit, runs `use`, and disconnects. Throws redis-unavailable or redis-misconfigured. */
 export async function withRedis<T>(settings: Settings, use: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = connectRedis({ url: settings.redisUrl, name: 'hobbler-cli' }, settings.createQuietLog('cli'));
+  const redis = connectRedis(settings.redis('hobbler-cli'), settings.createQuietLog('cli'));
   try {
     await requireFitRedis(redis, settings.redisUrl);
     return await use(redis);

@@ -41,7 +41,7 @@ export function parseSection<Schema extends z.ZodType>(
   schema: Schema,
 ): z.output<Schema> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, logLevel: 'error' });
+  const document = parseYaml(text, name, lines);
   const faults = document.errors.map(
     (error) => `${name}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0]}`,
   );
@@ -51,7 +51,7 @@ export function parseSection<Schema extends z.ZodType>(
         faults.push(`${name}:${lines.linePos(alias.range?.[0] ?? 0).line}: *${alias.source}: no such anchor before it`);
     },
   });
-  if (faults.length > 0) throw new HobblerError('invalid-config', faults.join('\n'));
+  if (faults.length > 0) throw new HobblerError('invalid-config', listed(faults));
 
   const whole = toPlain(document, name) ?? {};
   if (typeof whole !== 'object' || whole === null || Array.isArray(whole)) {
@@ -88,9 +88,31 @@ export function parseSection<Schema extends z.ZodType>(
       faults.push(`${name}:${lineOf(path)}: ${path.map(String).join('.')}: ${issue.message}${shown}`);
     }
   }
-  if (faults.length > 0) throw new HobblerError('invalid-config', faults.join('\n'));
+  if (faults.length > 0) throw new HobblerError('invalid-config', listed(faults));
   return parsed.data as z.output<Schema>;
 }
+
+/** The parser recurses, so a file that nests without end leaves it no stack. */
+function parseYaml(text: string, name: string, lineCounter: LineCounter): Document {
+  try {
+    return parseDocument(text, { lineCounter, uniqueKeys: true, logLevel: 'error' });
+  } catch (error) {
+    throw new HobblerError('invalid-config', `cannot be parsed (${messageOf(error)})`, { where: name });
+  }
+}
+
+/** Faults that a message spells out: a file that is broken altogether has thousands. */
+const MAX_FAULTS = 30;
+
+function listed(faults: readonly string[]): string {
+  const shown = faults
+    .slice(0, MAX_FAULTS)
+    .map((fault) => (fault.length > MAX_FAULT_CHARS ? `${fault.slice(0, MAX_FAULT_CHARS)}…` : fault));
+  return [...shown, ...(faults.length > shown.length ? [`and ${faults.length - shown.length} more`] : [])].join('\n');
+}
+
+/** More than the longest sentence of ours; names of keys stand in faults, and may be of any length. */
+const MAX_FAULT_CHARS = 240;
 
 function toPlain(document: Document, name: string): unknown {
   try {

@@ -3,6 +3,10 @@
 export interface Environment {
   /** Where Redis is: redis://, rediss:// or unix:// URL. */
   redisUrl: string | undefined;
+  /** PEM files for TLS to Redis: whom to trust, and what to show. */
+  redisTlsCa: string | undefined;
+  redisTlsCert: string | undefined;
+  redisTlsKey: string | undefined;
   /** Path of the config file. */
   configPath: string | undefined;
   /** This host's name in the fleet; else the machine's own. */
@@ -22,8 +26,10 @@ export interface Environment {
   adminPassword: string | undefined;
   /** Who is at the CLI, for `by` in orders and the audit. */
   user: string | undefined;
-  /** systemd's socket and interval for its watchdog. */
+  /** systemd's socket, the interval of its watchdog in microseconds, and the process whose beats it waits for. */
   notifySocket: string | undefined;
+  watchdogUsec: string | undefined;
+  watchdogPid: string | undefined;
   xdgRuntimeDir: string | undefined;
   noColor: boolean;
   isCi: boolean;
@@ -33,6 +39,9 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
   const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name]);
   return {
     redisUrl: text('HOBBLER_REDIS_URL') ?? text('REDIS_URL'),
+    redisTlsCa: text('HOBBLER_REDIS_TLS_CA'),
+    redisTlsCert: text('HOBBLER_REDIS_TLS_CERT'),
+    redisTlsKey: text('HOBBLER_REDIS_TLS_KEY'),
     configPath: text('HOBBLER_CONFIG'),
     host: text('HOBBLER_HOST'),
     stateDir: text('HOBBLER_STATE_DIR'),
@@ -45,6 +54,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     adminPassword: text('HOBBLER_ADMIN_PASSWORD'),
     user: text('SUDO_USER') ?? text('USER') ?? text('LOGNAME'),
     notifySocket: text('NOTIFY_SOCKET'),
+    watchdogUsec: text('WATCHDOG_USEC'),
+    watchdogPid: text('WATCHDOG_PID'),
     xdgRuntimeDir: text('XDG_RUNTIME_DIR'),
     noColor: text('NO_COLOR') !== undefined,
     isCi: text('CI') !== undefined,

@@ -169,7 +169,8 @@ export function invalid(error: z.ZodError, raw: unknown, where: string): Hobbler
     let got: unknown = raw;
     for (const part of issue.path)
       got = typeof got === 'object' && got !== null ? (got as Record<PropertyKey, unknown>)[part] : undefined;
-    return `${where}${path}: ${issue.message}; got ${got === undefined ? 'nothing' : quote(got)}`;
+    // A message of zod repeats unknown keys, which may be of any length.
+    return `${where}${path}: ${issue.message.slice(0, 300)}; got ${got === undefined ? 'nothing' : quote(got)}`;
   });
   if (error.issues.length > faults.length) faults.push(`and ${error.issues.length - faults.length} more`);
   return new HobblerError('invalid-input', faults.join(' | '));

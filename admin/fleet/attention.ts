@@ -70,7 +70,8 @@ function isNotApplied(state: string | undefined): boolean {
   return state === 'denied' || state === 'unsupported' || state === 'refused';
 }
 
-function isOverdue({ liveness, order, report, releasing }: TargetRow, nowMs: number): boolean {
+/** Whether a living host should have acted on this by now, and has not. */
+export function isOverdue({ liveness, order, report, releasing }: TargetRow, nowMs: number): boolean {
   if (liveness !== 'alive' || order === null || nowMs - order.issuedAt < TAKEN_UP_WITHIN_MS) return false;
   return releasing !== null || report === null;
 }

@@ -96,16 +96,25 @@ export async function addQueueBoard(
 }
 
 interface QueueListing {
-  queues: { readOnlyMode: boolean; allowRetries: boolean; allowCompletedRetries: boolean }[];
+  queues: { readOnlyMode: boolean; allowRetries: boolean; allowCompletedRetries: boolean; jobs?: unknown }[];
 }
 
 function asSeenBy(request: FastifyRequest, payload: unknown): unknown {
   if (typeof payload !== 'object' || payload === null) return payload;
+  if ('job' in payload) hideStack(payload.job);
+  if (isQueueListing(payload)) {
+    for (const { jobs } of payload.queues) if (Array.isArray(jobs)) for (const job of jobs) hideStack(job);
+  }
   if (isQueueListing(payload) && sessionOf(request).role !== 'operator') {
     const readOnly = { readOnlyMode: true, allowRetries: false, allowCompletedRetries: false };
     return { ...payload, queues: payload.queues.map((queue) => ({ ...queue, ...readOnly })) };
   }
   return payload;
+}
+
+/** A failed job keeps the stacks of its tries, with paths of its host: the reason is shown, and those to nobody. */
+function hideStack(job: unknown): void {
+  if (typeof job === 'object' && job !== null && 'stacktrace' in job) job.stacktrace = [];
 }
 
 function isQueueListing(payload: object): payload is QueueListing {

@@ -27,6 +27,19 @@ class HostAdapter extends BullMQAdapter {
   override getName(): string {
     return this.#name;
   }
+
+  /**
+   * Removing a job removes its children, too, wherever the job says that they are. Orders have none; one that a hostile
+   * host wrote into its own queue would have an operator remove the jobs of other hosts.
+   */
+  override async getJob(id: string) {
+    const job = await super.getJob(id);
+    if (job) {
+      const remove = job.remove.bind(job);
+      job.remove = () => remove({ removeChildren: false });
+    }
+    return job;
+  }
 }
 
 export class HostQueues {

@@ -8,10 +8,10 @@
  *   GET  /metrics          for Prometheus; wants the token too
  *   GET  /healthz          without credential
  */
-import rateLimit from '@fastify/rate-limit';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { type Clock, within } from '../../shared/clock.ts';
 import { HobblerError } from '../../shared/errors.ts';
+import { boundConnections, limitRequests, SERVER_LIMITS } from '../../shared/http.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
 import type { OrderIssuer } from '../../shared/redis/issuer.ts';
@@ -60,6 +60,7 @@ declare module 'fastify' {
 export async function openHttpDoor(options: HttpDoorOptions): Promise<FastifyInstance> {
   const { config, log } = options;
   const app = fastify({
+    ...SERVER_LIMITS,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_LIMIT_MS,
     forceCloseConnections: true,
@@ -70,12 +71,9 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<FastifyIns
     },
   });
   installErrors(app, log);
-  await app.register(rateLimit, {
-    max: config.http.requestsPerMinute,
-    timeWindow: 60_000,
-    errorResponseBuilder: (_request, { max, after }) =>
-      Object.assign(new Error(`more than ${max} requests in a minute; come back in ${after}`), { statusCode: 429 }),
-  });
+  boundConnections(app);
+  // Health is not counted: a check must not be locked out by what it watches.
+  await limitRequests(app, config.http.requestsPerMinute, (request) => request.routeOptions.config?.isPublic === true);
   const gate = bearerGate(config.http.tokens);
   // After the rate limit, which so counts guesses too, and before a byte of the body is read.
   app.addHook('preParsing', async (request) => {
@@ -164,8 +162,7 @@ function addAccounts(app: FastifyInstance, { redis, ledger, enforcer, clock }: H
 }
 
 function addWatching(app: FastifyInstance, { redis, metrics }: HttpDoorOptions): void {
-  // Not counted by the rate limit: a health check must not be locked out by what it watches.
-  app.get('/healthz', { config: { isPublic: true, rateLimit: false } }, async (_request, reply) => {
+  app.get('/healthz', { config: { isPublic: true } }, async (_request, reply) => {
     const isReady = redis.status === 'ready';
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'degraded', redis: redis.status });
   });

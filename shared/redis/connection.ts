@@ -4,6 +4,8 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { HobblerError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { RedisTls } from './config.ts';
+import { commandOf, describeTrouble, isNotPermitted, refusedByRedis, rewordReply } from './trouble.ts';
 
 export type { Redis };
 
@@ -12,6 +14,8 @@ export interface RedisSettings {
   url: string;
   /** What CLIENT LIST shows, e.g. `hobbler-worker`. */
   name: string;
+  /** For rediss://: whom to trust, and what to show. */
+  tls?: RedisTls | undefined;
 }
 
 /** Longest pause between two tries to reach Redis, milliseconds. */
@@ -32,14 +36,21 @@ export function whyUnreachable(redis: Redis, error: unknown): string {
 
 /** A connection whose commands fail within seconds while Redis is away, so that callers can go on without it. */
 export function connectRedis(settings: RedisSettings, log: Logger): Redis {
-  const redis = new Redis({ ...base(settings), maxRetriesPerRequest: 1, commandTimeout: 5_000 });
+  const saidOf = new Set<string>();
+  const onRefusal = (command: string, message: string) => {
+    // Once for each command: whoever waits for its answer may have reasons of his own to be silent about it.
+    if (!saidOf.has(command)) log.warn(message);
+    saidOf.add(command);
+  };
+  const redis = new Redis({ ...base(settings, onRefusal), maxRetriesPerRequest: 1, commandTimeout: 5_000 });
   let lastMessage: string | undefined;
   redis.on('error', (error: Error) => {
+    const message = describeTrouble(error, redis.options.tls !== undefined);
     // ioredis repeats this at every try; people need it once. It is empty when a name has several addresses.
-    if (error.message !== lastMessage)
-      log.warn({ redis: hideSecrets(settings.url) }, `Redis: ${error.message || 'cannot be reached'}`);
-    lastMessage = error.message;
-    if (error.message) lastErrors.set(redis, error.message);
+    if (message !== lastMessage)
+      log.warn({ redis: hideSecrets(settings.url) }, `Redis: ${message || 'cannot be reached'}`);
+    lastMessage = message;
+    if (message) lastErrors.set(redis, message);
   });
   redis.on('ready', () => {
     if (lastMessage !== undefined) log.info('Redis is back');
@@ -48,11 +59,24 @@ export function connectRedis(settings: RedisSettings, log: Logger): Redis {
   return redis;
 }
 
-function base({ url, name }: RedisSettings): RedisOptions {
+type OnRefusal = (command: string, message: string) => void;
+
+function base({ url, name, tls }: RedisSettings, onRefusal: OnRefusal = () => {}): RedisOptions {
+  const options = parseUrl(url);
   return {
-    ...parseUrl(url),
+    ...options,
+    ...(options.tls && tls ? { tls: { ...tls } } : {}),
     connectionName: name,
-    connectTimeout: 5_000,
+    // CLIENT SETINFO is of no use to anybody, and each refusal of it would stand in Redis's ACL LOG.
+    disableClientInfo: true,
+    // Shorter than a command's, so that the reason is known when a command gives up.
+    connectTimeout: 4_000,
+    // Not to reconnect, but because it sees every error that Redis answers, of BullMQ's connections too.
+    reconnectOnError: (error) => {
+      rewordReply(error);
+      if (isNotPermitted(error)) onRefusal(commandOf(error), error.message);
+      return false;
+    },
     retryStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), MAX_RETRY_MS),
   };
 }
@@ -88,6 +112,11 @@ function parseUrl(text: string): RedisOptions {
     default:
       throw fail('redis://, rediss:// or unix://', url.protocol);
   }
+}
+
+/** The number of the database that a Redis URL names; 0 where it names none. Throws invalid-config. */
+export function databaseOf(url: string): number {
+  return parseUrl(url).db ?? 0;
 }
 
 /** A Redis URL with its password hidden, for logs and messages. */
@@ -151,13 +180,16 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return a !== undefined && b !== undefined && (a > major || (a === major && b >= minor));
 }
 
-/** Refuses a Redis that would lose orders. Throws redis-misconfigured or redis-unavailable. */
+/** Refuses a Redis that would lose orders, or does not let us in. Throws redis-misconfigured or redis-unavailable. */
 export async function requireFitRedis(redis: Redis, url: string): Promise<void> {
   let checks: RedisCheck[];
   try {
     checks = await inspectRedis(redis);
   } catch (error) {
-    throw new HobblerError('redis-unavailable', `cannot be reached (${whyUnreachable(redis, error)})`, {
+    const why = whyUnreachable(redis, error);
+    const refusal = refusedByRedis(error, why, hideSecrets(url));
+    if (refusal) throw refusal;
+    throw new HobblerError('redis-unavailable', `cannot be reached (${why})`, {
       where: hideSecrets(url),
       hint: 'start it, or set REDIS_URL',
     });

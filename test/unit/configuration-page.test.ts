@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { adminSchema } from '../../admin/config.ts';
 import { producerSchema } from '../../producer/config.ts';
 import { parseSection } from '../../shared/config.ts';
+import { redisSchema } from '../../shared/redis/config.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
 
 const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
@@ -13,6 +14,7 @@ test('the example is valid in every section', () => {
   expect(parseSection(example, 'example', 'worker', workerConfigSchema).minUid).toBe(1000);
   expect(parseSection(example, 'example', 'producer', producerSchema).accounts.acme!.targets).toHaveLength(2);
   expect(parseSection(example, 'example', 'admin', adminSchema).http.port).toBe(8080);
+  expect(parseSection(example, 'example', 'redis', redisSchema).tls).toHaveProperty('ca');
 });
 
 test('what it shows are the defaults, but for the names in it', () => {

@@ -8,7 +8,7 @@ import { hashPasswordSync } from '../../../admin/password.ts';
 import { createAdminService } from '../../../admin/service.ts';
 import { sleep, systemClock } from '../../../shared/clock.ts';
 import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
-import { silentLogger } from '../../../shared/log.ts';
+import { type Logger, silentLogger } from '../../../shared/log.ts';
 import type { Redis } from '../../../shared/redis/connection.ts';
 import type { Report, Status } from '../../../shared/report.ts';
 import type { Signer } from '../../../shared/signature.ts';
@@ -21,10 +21,18 @@ const USERS: User[] = [
 ];
 export const METRICS_TOKEN = 'scrape-me-0123456789';
 
-export function startAdmin(redisUrl: string, options: { loginsPerMinute?: number; signer?: Signer } = {}) {
+export interface TestAdminOptions {
+  loginsPerMinute?: number;
+  requestsPerMinute?: number;
+  signer?: Signer;
+  log?: Logger;
+}
+
+export function startAdmin(redisUrl: string, options: TestAdminOptions = {}) {
+  const { loginsPerMinute = 1_000, requestsPerMinute = 100_000 } = options;
   const config = {
     ...adminSchema.parse({
-      http: { port: 0, loginsPerMinute: options.loginsPerMinute ?? 1_000 },
+      http: { port: 0, loginsPerMinute, requestsPerMinute },
       metricsToken: METRICS_TOKEN,
     }),
     users: USERS,
@@ -34,7 +42,7 @@ export function startAdmin(redisUrl: string, options: { loginsPerMinute?: number
     redis: { url: redisUrl, name: 'hobbler-admin' },
     ...(options.signer ? { signer: options.signer } : {}),
     clock: systemClock,
-    log: silentLogger(),
+    log: options.log ?? silentLogger(),
   });
   return admin.start().then(() => ({ admin, url: admin.url! }));
 }

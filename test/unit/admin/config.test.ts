@@ -11,7 +11,14 @@ const parse = (yaml: string) => parseSection(yaml, 'hobbler.yaml', 'admin', admi
 describe('the admin section', () => {
   test('has safe defaults: this machine only', () => {
     expect(parse('')).toEqual({
-      http: { host: '127.0.0.1', port: 8080, secureCookie: false, trustedProxies: [], loginsPerMinute: 10 },
+      http: {
+        host: '127.0.0.1',
+        port: 8080,
+        secureCookie: false,
+        trustedProxies: [],
+        loginsPerMinute: 10,
+        requestsPerMinute: 3_000,
+      },
       users: [],
       metricsToken: null,
     });

@@ -70,8 +70,18 @@ worker:
     ['has a scalar for a section', 'worker: 5', /^hobbler\.yaml:1: worker: .*expected object.*got 5/],
     ['uses an anchor that is not there', 'worker:\n  minUid: *floor', /^hobbler\.yaml:2: \*floor: no such anchor/],
     ['multiplies aliases', billionLaughs(), /^hobbler\.yaml: Excessive alias count/],
+    ['nests without end', 'worker: '.repeat(20_000), /^hobbler\.yaml/],
+    ['opens without end', '[{'.repeat(20_000), /^hobbler\.yaml/],
   ])('that %s is refused', (_, text, message) => {
     expect(faultsOf(text).join('\n')).toMatch(message);
+  });
+
+  it('that is broken altogether gets a message that can be read', () => {
+    const message = faultsOf(
+      `worker:\n${Array.from({ length: 500 }, (_, n) => `  typo${'o'.repeat(n)}: 1\n`).join('')}`,
+    ).join('\n');
+    expect(message).toMatch(/\nand 470 more$/);
+    expect(message.length).toBeLessThan(10_000);
   });
 
   it('that cannot be read is refused with its path and where to give another', () => {
