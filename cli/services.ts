@@ -6,7 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { type Command, Option } from 'commander';
 import type { Finish } from '../cli.ts';
+import type { Logger } from '../shared/log.ts';
 import type { Signer } from '../shared/signature.ts';
+import { createSupervisor, type SupervisorParts } from '../shared/systemd.ts';
 import type { WorkerConfig } from '../worker/config.ts';
 import { type Cli, parseHost, readSigner, Settings } from './context.ts';
 import { parseListen } from './listen.ts';
@@ -44,16 +46,23 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
     )
     .action(async (flags: WorkerFlags, command: Command) => {
       const settings = new Settings(command, cli);
+      const { keepHeapSmall } = await import('../worker/heap.ts');
+      keepHeapSmall();
       const { createWorkerService } = await import('../worker/service.ts');
       const log = settings.createLog('worker');
+      const systemd = supervisor(cli, log, {
+        whyUnwell: () => worker.whyUnwell,
+        summary: () => worker.summary,
+      });
       const worker = createWorkerService({
         config: workerConfig(settings, flags),
-        redis: { url: settings.redisUrl, name: 'hobbler-worker' },
+        redis: settings.redis('hobbler-worker'),
         stateDir: settings.stateDir,
         clock: cli.clock,
         log,
+        onWaiting: (what) => (what === null ? systemd.ready() : systemd.say(`waits: ${what}`)),
       });
-      finish(await runToExit([worker], cli.clock, log));
+      finish(await runToExit([worker, systemd], cli.clock, log));
     });
 
   program
@@ -79,12 +88,12 @@ Orders are signed when HOBBLER_SIGNING_KEY_FILE and HOBBLER_SIGNING_KEY_ID are s
           ...(dryRun === undefined ? {} : { dryRun }),
           ...(readings === undefined ? {} : { files: readings }),
         }),
-        redis: { url: settings.redisUrl, name: 'hobbler-producer' },
+        redis: settings.redis('hobbler-producer'),
         ...signedBy(cli),
         clock: cli.clock,
         log,
       });
-      finish(await runToExit([producer], cli.clock, log));
+      finish(await runToExit([producer, supervisor(cli, log)], cli.clock, log));
     });
 
   program
@@ -107,12 +116,12 @@ Users with their password's hash stand in the config file (hobbler passwd).`,
       Object.assign(config.http, address);
       const admin = createAdminService({
         config,
-        redis: { url: settings.redisUrl, name: 'hobbler-admin' },
+        redis: settings.redis('hobbler-admin'),
         ...signedBy(cli),
         clock: cli.clock,
         log,
       });
-      finish(await runToExit([admin], cli.clock, log));
+      finish(await runToExit([admin, supervisor(cli, log)], cli.clock, log));
     });
 
   program
@@ -145,7 +154,7 @@ async function runUp(cli: Cli, settings: Settings, host: string | undefined): Pr
   const config = workerConfig(settings, host === undefined ? {} : { host });
 
   const found = await findRedis({ url: settings.givenRedisUrl, log });
-  const redis = (name: string) => ({ url: found.url, name: `hobbler-${name}` });
+  const redis = (name: string) => settings.redis(`hobbler-${name}`, found.url);
   const signer = signedBy(cli);
   const worker = createWorkerService({ config, redis: redis('worker'), stateDir: settings.stateDir, clock, log });
   const producer = createProducerService({ config: rules, redis: redis('producer'), ...signer, clock, log });
@@ -174,6 +183,7 @@ async function runUp(cli: Cli, settings: Settings, host: string | undefined): Pr
       producer,
       admin,
       { name: 'greeting', start: greet, stop: async () => {} },
+      supervisor(cli, log, { whyUnwell: () => worker.whyUnwell, summary: () => worker.summary }),
     ],
     clock,
     log,
@@ -201,6 +211,11 @@ function workerConfig(settings: Settings, { host, allowUnsigned, guard }: Worker
     allowUnsigned: allowUnsigned ?? worker.allowUnsigned,
     guard: guard ?? worker.guard,
   };
+}
+
+/** Tells systemd, where it is the one who started us; goes last in the list of services. */
+function supervisor(cli: Cli, log: Logger, of: Pick<SupervisorParts, 'whyUnwell' | 'summary'> = {}) {
+  return createSupervisor({ environment: cli.environment, clock: cli.clock, log, ...of });
 }
 
 function signedBy({ environment }: Cli): { signer?: Signer } {

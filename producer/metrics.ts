@@ -1,9 +1,10 @@
 /** What the producer counts of itself, for Prometheus. One registry per producer; nothing global. */
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter } from 'prom-client';
+import { addFigure, openRegistry } from '../shared/metrics.ts';
 import type { IntakeResult } from './intake.ts';
 
 export class ProducerMetrics {
-  readonly registry = new Registry();
+  readonly registry = openRegistry('producer');
   readonly #readings: Counter;
   readonly #orders: Counter;
 
@@ -22,17 +23,15 @@ export class ProducerMetrics {
       labelNames: ['action', 'outcome'],
       registers,
     });
-    const gauge = (name: string, help: string, value: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(value());
-        },
-      });
-    gauge('hobbler_producer_tarpitted', 'Accounts that the policy has in the tarpit now', ask.tarpitted);
-    gauge('hobbler_producer_redis_ready', '1 while Redis can be used', () => (ask.isRedisReady() ? 1 : 0));
+    addFigure(
+      this.registry,
+      'hobbler_producer_tarpitted',
+      'Accounts that the policy has in the tarpit now',
+      ask.tarpitted,
+    );
+    addFigure(this.registry, 'hobbler_producer_redis_ready', '1 while Redis can be used', () =>
+      ask.isRedisReady() ? 1 : 0,
+    );
   }
 
   readings({ accepted, refused }: IntakeResult): void {

@@ -12,6 +12,35 @@ const MAX_PERIOD_MS = 5_000;
 /** `/a/` as people write it is `/a` in /proc; the root is then the empty path, which everything lies below. */
 const withoutSlashAtEnd = (path: string) => path.replace(/\/+$/, '');
 
+/** A bearer token shorter than this can be guessed. */
+const MIN_TOKEN_CHARS = 16;
+
+/** Tokens are checked on the object around them, whose value messages do not quote. */
+const http = z
+  .strictObject({
+    host: z.string().min(1).default('127.0.0.1'),
+    port: z.int().min(0).max(65_535).default(9713),
+    /** Bearer tokens with which a scraper may read /metrics. */
+    tokens: z.array(z.unknown()).max(16).default([]),
+    /** No token: every user of this machine may read them. */
+    open: z.boolean().default(false),
+  })
+  .transform(({ tokens, ...rest }, context) => {
+    const isGood = (token: unknown): token is string =>
+      typeof token === 'string' && token.length >= MIN_TOKEN_CHARS && /^[\x21-\x7e]+$/.test(token);
+    const good = tokens.filter(isGood);
+    const isLocal = rest.host === 'localhost' || rest.host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(rest.host);
+    const fault =
+      good.length < tokens.length
+        ? `tokens: expected texts of ${MIN_TOKEN_CHARS} or more printable characters without spaces`
+        : good.length === 0 && !(rest.open && isLocal)
+          ? 'no tokens: expected one (such as `openssl rand -hex 24` makes), or open: true on a loopback address'
+          : undefined;
+    if (fault === undefined) return { ...rest, tokens: good };
+    context.addIssue({ code: 'custom', message: fault });
+    return z.NEVER;
+  });
+
 export const workerConfigSchema = z
   .strictObject({
     /** This host's name in the fleet; default: the machine's own, in lower case. */
@@ -54,8 +83,12 @@ export const workerConfigSchema = z
           .prefault('1s'),
       })
       .prefault({}),
+    /** Ask for the lowest real-time priority (SCHED_RR 1), so that phases are on time on a host whose cores are all busy. */
+    realtime: z.boolean().default(true),
     /** CPU seconds per user, published for the producer's meter source. */
     meter: z.strictObject({ enabled: z.boolean().default(true), every: durationMs.prefault('10s') }).prefault({}),
+    /** Metrics and health by HTTP. Left out: no port is opened. */
+    http: http.optional(),
   })
   .prefault({});
 

@@ -22,6 +22,8 @@ export interface ConsumerParts {
   settings: RedisSettings;
   book: OrderBook;
   reconciler: Reconciler;
+  /** Told of every job: what it asked for, and what came of it. */
+  onResult: (action: Order['action'] | 'unknown', status: OrderResult['status']) => void;
   log: Logger;
 }
 
@@ -47,15 +49,18 @@ async function takeJob(parts: ConsumerParts, job: Job): Promise<OrderResult> {
     requireSameAction(job.name, order);
   } catch (error) {
     parts.log.warn({ job: job.id }, `order refused: ${messageOf(error)}`);
+    parts.onResult('unknown', 'invalid');
     failForGood(`invalid: ${messageOf(error)}`);
   }
   const raw = job.data as Record<string, unknown>;
   const refusal = parts.book.check(order, raw);
   if (refusal && 'why' in refusal) {
+    parts.onResult(order.action, refusal.status);
     parts.log.warn({ job: job.id, target: order.target }, `order ${refusal.status}: ${refusal.why}`);
     failForGood(`${refusal.status}: ${refusal.why}`);
   }
   const result = order.host === FLEET ? await applyFleetOrder(parts, order) : await applyOwnOrder(parts, order, raw);
+  parts.onResult(order.action, result.status);
   audit(parts, order, result);
   return result;
 }

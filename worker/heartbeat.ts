@@ -31,6 +31,7 @@ export class Heartbeat {
   readonly #startedAtMs: number;
   #stopsBefore = 0;
   #beatBeforeMs: number;
+  #takenAtMs: number | null = null;
 
   constructor(parts: HeartbeatParts) {
     this.#parts = parts;
@@ -46,6 +47,12 @@ export class Heartbeat {
       redis.set(hostKeys.status(host), JSON.stringify(status), 'PX', STATUS_TTL_MS),
       redis.sadd(fleetKeys.hosts, host),
     ]);
+    this.#takenAtMs = this.#parts.clock.monotonicMs();
+  }
+
+  /** Since the last beat that Redis took, milliseconds; null: none yet. */
+  get ageMs(): number | null {
+    return this.#takenAtMs === null ? null : this.#parts.clock.monotonicMs() - this.#takenAtMs;
   }
 
   async #status(): Promise<Status> {

@@ -81,7 +81,7 @@ export class Reporter {
     const key = hostKeys.observed(host);
     const pipeline = redis.pipeline();
     if (!this.#isCleared) pipeline.del(key);
-    const next = new Map(this.#reports().map((report) => [report.target, report]));
+    const next = new Map(this.current().map((report) => [report.target, report]));
     for (const [target, report] of next) {
       const before = this.#sent.get(target);
       if (!before || isNews(before, report)) pipeline.hset(key, target, JSON.stringify(report));
@@ -110,7 +110,7 @@ export class Reporter {
   }
 
   /** What there is to say of each target that an order stands for and that has not been let go. */
-  #reports(): Report[] {
+  current(): Report[] {
     const reports: Report[] = [];
     const nowMs = this.#parts.redisNowMs();
     const nowBootMs = this.#parts.clock.bootMs();

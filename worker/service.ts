@@ -5,7 +5,7 @@
  *   start: Redis fit? → lock, release of leftovers, guard → lease → reconcile → consume → beats
  *   stop:  everything runs → guard told → lease given back, connections closed, all within 2 s, with Redis or without
  */
-import { availableParallelism, hostname, setPriority } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { type Clock, sleep, type Timer, within } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -23,12 +23,14 @@ import { Verifier } from '../shared/signature.ts';
 import type { WorkerConfig } from './config.ts';
 import { createConsumer } from './consumer.ts';
 import { Deadlines } from './deadlines.ts';
+import type { Door } from './door.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Holds } from './holds.ts';
 import { HobblerHost } from './host.ts';
 import { Lease } from './lease.ts';
 import { Meter } from './meter.ts';
 import { OrderBook } from './order-book.ts';
+import { takeNiceness, takeRealtime } from './priority.ts';
 import { identityMechanism } from './process/pidfd.ts';
 import { RECONCILE_EVERY_MS, Reconciler } from './reconciler.ts';
 import { RedisTime } from './redis-time.ts';
@@ -41,8 +43,8 @@ export interface WorkerOptions {
   stateDir: string;
   clock: Clock;
   log: Logger;
-  /** Told what the start waits for, when it has to. */
-  onWaiting?: (what: string) => void;
+  /** Told what the start waits for, when it has to, and when it waits no more: nothing has been stopped until then. */
+  onWaiting?: (what: string | null) => void;
 }
 
 export interface WorkerService extends Service {
@@ -61,8 +63,6 @@ const GAP_REDIS_LIMIT_MS = 1_000;
 /** Each beat is put off by up to this part of the interval, so that 1,000 hosts do not beat together. */
 const BEAT_JITTER = 0.2;
 const CLOSE_LIMIT_MS = 700;
-/** Above users' processes, below nothing that matters: -20 is the most. */
-const WORKER_NICE = -10;
 
 export function createWorkerService(options: WorkerOptions): WorkerService {
   return new Worker(options);
@@ -76,6 +76,7 @@ class Worker implements WorkerService {
   #redis: Redis | undefined;
   #machine: HobblerHost | undefined;
   #parts: Parts | undefined;
+  #door: Door | undefined;
   #consumer: Consumer | undefined;
   #isStopped = false;
   #holdsLease = false;
@@ -125,7 +126,10 @@ class Worker implements WorkerService {
       clock,
       log,
       events: {
-        onChange: () => this.#parts?.reporter.changed(),
+        onChange: (key) => {
+          this.#parts?.reporter.changed();
+          this.#door?.metrics.changed(key);
+        },
         onEnd: (loop, why) => {
           this.#parts?.book.ended(loop.key, `its last process has ended (${why})`);
           this.#parts?.reporter.changed();
@@ -135,27 +139,33 @@ class Worker implements WorkerService {
     });
     this.#machine = machine;
     process.once('exit', this.#onExit);
-    this.#takePriority();
     this.#parts = this.#wire(redis, machine, verifier);
+    if (!takeNiceness()) log.debug('no permission for a higher priority: phases may be late when every core is busy');
     await machine.start();
+    if (config.http) {
+      // Loaded when it is asked for: prom-client takes 20 MB.
+      const { openDoor } = await import('./door.ts');
+      this.#door = await openDoor(config.http, { machine, redis, clock, ...this.#parts }, log);
+    }
     await this.#waitForRedis();
     await this.#waitForLease();
     if (this.#isStopped) return;
+    this.#options.onWaiting?.(null);
     await this.#begin();
     const identity = identityMechanism();
+    const priority = this.#takeRealtime() ? 'real-time' : 'ordinary';
     log.info(
-      { host: this.host, stateDir, guard: machine.guard.pid, epoch: this.#parts.lease.epoch, identity },
+      { host: this.host, stateDir, guard: machine.guard.pid, epoch: this.#parts.lease.epoch, identity, priority },
       'worker ready',
     );
   }
 
-  /** A phase that ends late is a stop that lasts too long, so the worker goes before those it hobbles, where it may. */
-  #takePriority(): void {
-    try {
-      setPriority(WORKER_NICE);
-    } catch {
-      this.#options.log.debug('no permission for a higher priority: phases may be late when every core is busy');
-    }
+  /** After the start, which is long: until here nothing has been stopped. */
+  #takeRealtime(): boolean {
+    const { config, log } = this.#options;
+    const why = config.realtime ? takeRealtime() : 'worker.realtime is false';
+    if (why !== undefined) log.debug({ why }, 'no real-time priority');
+    return why === undefined;
   }
 
   #wire(redis: Redis, machine: HobblerHost, verifier: Verifier): Parts {
@@ -249,7 +259,7 @@ class Worker implements WorkerService {
 
   /** From here on orders are carried out. */
   async #begin(): Promise<void> {
-    const { clock, config, log } = this.#options;
+    const { clock, config } = this.#options;
     const { reconciler, reporter, holds, meter, book } = this.#parts!;
     await holds.look();
     await reconciler.run();
@@ -275,7 +285,6 @@ class Worker implements WorkerService {
         await reconciler.run();
       });
     });
-    log.debug('begun');
   }
 
   #consume(): void {
@@ -287,6 +296,7 @@ class Worker implements WorkerService {
       settings: { ...settings, name: `${settings.name}-queue` },
       book,
       reconciler,
+      onResult: (action, status) => this.#door?.metrics.order(action, status),
       log,
     });
     this.#consumer.start();
@@ -368,6 +378,7 @@ class Worker implements WorkerService {
     parts?.holds.stop();
     parts?.meter.stop();
     parts?.heartbeat.stop();
+    this.#door?.close();
     const closing = async () => {
       await this.#consumer?.stop();
       if (this.#redis?.status === 'ready') await parts?.lease.give();

@@ -30,6 +30,8 @@ export interface TestWorkerOptions {
   stateDir?: string;
   /** Do not wait until it is ready. */
   isUnready?: boolean;
+  /** More of its environment. */
+  env?: Record<string, string>;
 }
 
 const directories: string[] = [];
@@ -45,6 +47,7 @@ export async function startWorker({
   config = {},
   stateDir,
   isUnready = false,
+  env = {},
 }: TestWorkerOptions): Promise<TestWorker> {
   const directory = stateDir ?? mkdtempSync(join(tmpdir(), 'hobbler-worker-'));
   if (stateDir === undefined) directories.push(directory);
@@ -55,6 +58,7 @@ export async function startWorker({
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
     mustEnd: true,
+    env: { ...process.env, ...env },
   });
   let log = '';
   started.child.stderr!.setEncoding('utf8').on('data', (text: string) => {

@@ -46,7 +46,7 @@ const DOORS: Door[] = [
     danger: 'calling the C library',
     pattern: /['"]koffi['"]/,
     example: "createRequire(import.meta.url)('koffi')",
-    may: ['worker/process/pidfd.ts'],
+    may: ['worker/process/pidfd.ts', 'shared/systemd.ts' /* a datagram on a Unix socket */],
     why: 'a wrong prototype writes anywhere in our memory, as root; and each call needs a way to do without',
   },
   {
@@ -80,7 +80,9 @@ const DOORS: Door[] = [
       'worker/users.ts', // getent
       'worker/state-dir.ts', // flock
       'worker/doctor.ts', // a child to try permissions on
+      'worker/priority.ts', // chrt
       'shared/redis/server.ts', // a private Redis
+      'shared/systemd.ts', // systemd-notify, where koffi is missing
     ],
     why: 'a child outlives its parent, inherits its privileges and blocks its loop: each one needs an end and a bound',
   },
