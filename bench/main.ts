@@ -1,93 +1,129 @@
 /**
- * `npm run bench`: what hobbling costs, side by side on one machine in one run. Rounds in random order, CPU by the
- * kernel's accounting, medians. Writes docs/benchmarks.md. Needs root (cgroups), a C compiler and redis-server.
+ * `npm run bench`: what hobbling costs and what it brings, everything side by side on one machine in one run. It wires
+ * and decides nothing: scenarios measure, page.ts writes. Whatever it started is ended and removed, also on Ctrl-C.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { sleep, systemClock } from '../shared/clock.ts';
-import { silentLogger } from '../shared/log.ts';
-import { findRedis } from '../shared/redis/server.ts';
-import { type Contender, contenders, rssMiB } from './contenders.ts';
-import { openCpuMeter } from './cpu-meter.ts';
-import { startHerd } from './herd.ts';
-import { type Sample, table } from './results.ts';
+import { systemClock } from '../shared/clock.ts';
+import { HobblerError, messageOf } from '../shared/errors.ts';
+import { removeLeftoverGroups } from './cgroups.ts';
+import { type BenchOptions, parseOptions, USAGE } from './options.ts';
+import { goalTable, renderPage, sectionText } from './page.ts';
+import { compilePrograms, prepareCli } from './programs.ts';
+import { mergeResults, readResults, type ScenarioResult, writeResults } from './results.ts';
+import { judgedGoals, type Scenario } from './scenario.ts';
+import { SCENARIOS } from './scenarios/all.ts';
+import { makeScratch } from './scratch.ts';
+import { measure } from './suite.ts';
+import { Undo } from './undo.ts';
+import { Workbench } from './workbench.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '10' },
-    targets: { type: 'string', default: '200,2000,10000' },
-    write: { type: 'boolean', default: false },
-  },
-});
-const rounds = Number(options.rounds);
-const seconds = Number(options.seconds);
-const sizes = options.targets.split(',').map(Number);
-/** Start-up, first stops and the first optimisations of the JIT are over by then. */
-const SETTLE_MS = 10_000;
-const wait = (ms: number) => sleep(systemClock, ms);
+const DOCS = fileURLToPath(new URL('../docs', import.meta.url));
+const PLOTS = join(DOCS, 'benchmarks');
+const RESULTS = join(PLOTS, 'results.json');
+/** Before everybody else: the ends of a window must be read when they are, on a machine that is all busy. */
+const BENCH_NICE = -20;
 
-async function measure(contender: Contender, herdProgram: string, targets: number): Promise<Sample> {
-  const herd = await startHerd(herdProgram, targets, 'sleep');
-  const meter = openCpuMeter('own');
-  try {
-    const running = await contender.start(herd.pids, meter.procsPath);
-    await wait(SETTLE_MS);
-    const before = meter.seconds();
-    const fromMs = systemClock.monotonicMs();
-    await wait(seconds * 1000);
-    const sample = {
-      contender: contender.name,
-      targets,
-      cpuPercent: ((meter.seconds() - before) / (systemClock.monotonicMs() - fromMs)) * 1e5,
-      rssMiB: await rssMiB(running.pid),
-    };
-    await running.end();
-    return sample;
-  } finally {
-    await herd.end();
-    await wait(200); // the last of the contender leave the cgroup
-    meter.close();
+const say = (text: string) => console.error(text);
+const undo = new Undo(say);
+
+async function main(options: BenchOptions): Promise<void> {
+  if (options.help) return console.log(USAGE);
+  const chosen = SCENARIOS.filter(({ name }) => options.scenarios?.includes(name) ?? true);
+  if (options.list) return console.log(listText(chosen, options.rounds));
+  if (options.render) return writePage();
+  requireRoot();
+  const fresh = await undo.within(() => measureAll(chosen, options));
+  for (const scenario of chosen) {
+    const result = fresh[scenario.name]!;
+    const section = scenario.render(result);
+    console.log(`${sectionText(scenario, result, section)}\n\n${goalTable(judgedGoals(scenario, result, section))}\n`);
   }
+  const failed = Object.values(fresh).flatMap(({ samples }) => samples.filter((sample) => sample.failed !== undefined));
+  if (failed.length > 0) throw new HobblerError('internal', `${failed.length} rounds failed; each is said above`);
 }
 
-const bin = mkdtempSync(join(tmpdir(), 'hobbler-bench-bin-'));
-for (const name of ['floor', 'herd']) {
-  execFileSync('cc', [
-    '-O2',
-    '-Wall',
-    '-o',
-    join(bin, name),
-    fileURLToPath(new URL(`./contenders/${name}.c`, import.meta.url)),
-  ]);
+async function measureAll(chosen: readonly Scenario[], options: BenchOptions): Promise<Record<string, ScenarioResult>> {
+  const { rounds, seconds, targets, write } = options;
+  say(`about ${minutes(chosen, rounds)}, at the default lengths`);
+  removeLeftoverGroups();
+  const scratch = makeScratch(undo);
+  const bench = new Workbench({
+    undo,
+    scratch,
+    bin: compilePrograms(scratch),
+    cli: prepareCli(say),
+    cores: availableParallelism(),
+    seconds,
+    targets,
+  });
+  await undo.within(() => bench.redis()); // without one, better now than in ten minutes
+  setPriority(BENCH_NICE);
+  const fresh: Record<string, ScenarioResult> = {};
+  for (const scenario of chosen) {
+    const startedAtMs = systemClock.monotonicMs();
+    fresh[scenario.name] = await measure(scenario, bench, { rounds, seconds, targets, say });
+    say(`${scenario.name}: took ${Math.round((systemClock.monotonicMs() - startedAtMs) / 1000)} s`);
+    // At once, so that a bench that is ended later loses nothing.
+    if (write) keep(scenario.name, fresh[scenario.name]!);
+  }
+  return fresh;
 }
-const redis = await findRedis({ url: undefined, log: silentLogger() });
-const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
-const all = contenders({ bin, redisUrl: redis.url, cli });
-const samples: Sample[] = [];
-try {
-  const runs = sizes.flatMap((targets) =>
-    all.filter(({ maxTargets }) => targets <= maxTargets).map((contender) => ({ contender, targets })),
+
+function keep(name: string, result: ScenarioResult): void {
+  mkdirSync(PLOTS, { recursive: true });
+  writeResults(RESULTS, mergeResults(readResults(RESULTS), { [name]: result }));
+  writePage();
+}
+
+function writePage(): void {
+  const { markdown, plots } = renderPage(SCENARIOS, readResults(RESULTS));
+  writeFileSync(join(DOCS, 'benchmarks.md'), markdown);
+  for (const [name, svg] of Object.entries(plots)) writeFileSync(join(PLOTS, name), svg);
+}
+
+function listText(chosen: readonly Scenario[], rounds: number): string {
+  const lines = chosen.map(
+    ({ name, title, seconds }) =>
+      `${name.padEnd(14)}${minuteText(seconds.open + rounds * seconds.round).padStart(9)}  ${title}`,
   );
-  for (let round = 1; round <= rounds; round++) {
-    for (const { contender, targets } of runs.toSorted(() => Math.random() - 0.5)) {
-      const sample = await measure(contender, join(bin, 'herd'), targets);
-      samples.push(sample);
-      console.error(
-        `round ${round}: ${targets} targets, ${sample.contender}: ${sample.cpuPercent.toFixed(2)} % of a core, ${sample.rssMiB.toFixed(0)} MiB`,
-      );
-    }
-  }
-} finally {
-  await redis.stop();
-  rmSync(bin, { recursive: true, force: true });
+  return [...lines, `${'together'.padEnd(14)}${minutes(chosen, rounds).padStart(9)}  ${rounds} rounds`].join('\n');
 }
-const machine = `${cpus()[0]!.model}, ${cpus().length} cores, Linux ${release()}, Node ${process.version}, ${new Date(systemClock.wallMs()).toISOString().slice(0, 10)}`;
-const text = table(samples, machine, rounds, seconds);
-console.log(text);
-if (options.write) writeFileSync(fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url)), text);
-process.exit();
+
+function minutes(chosen: readonly Scenario[], rounds: number): string {
+  return minuteText(chosen.reduce((sum, { seconds }) => sum + seconds.open + rounds * seconds.round, 0));
+}
+
+function minuteText(seconds: number): string {
+  return `${(seconds / 60).toFixed(1)} min`;
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new HobblerError('denied', 'the bench must run as root: it accounts for CPU by cgroups of its own', {
+    hint: 'sudo npm run bench',
+  });
+}
+
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, async () => {
+    isInterrupted = true;
+    say(`${signal}: undoing`);
+    await undo.all();
+    process.exit(130);
+  });
+}
+try {
+  await main(parseOptions(process.argv.slice(2), SCENARIOS.map(({ name }) => name))); // biome-ignore format: one thought
+  process.exit();
+} catch (error) {
+  await undo.all();
+  // What was being measured fails when everything is ended under it; the signal says why, and exits.
+  if (!isInterrupted) {
+    console.error(`bench: ${messageOf(error)}`);
+    process.exit(1);
+  }
+}
