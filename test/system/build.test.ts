@@ -141,7 +141,7 @@ describe('the package', () => {
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'bin/hobbler.js', 'dist/cli.js']));
     const strangers = files.filter(
       (path) =>
-        !/^(bin\/hobbler\.js|dist\/.+|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path) ||
+        !/^(bin\/hobbler\.js|dist\/.+|packaging\/.+|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path) ||
         /^dist\/(test|bench|stale)|(?<!\.d)\.ts$/.test(path),
     );
     expect(strangers).toEqual([]);
