@@ -83,7 +83,7 @@ setsid bash -c 'ulimit -u 500; exec perl -e "$0" "$1"' "$1" "$2"`;
     const bob = await spawnSpinner({ uid: BOB, gid: BOB, cwd: '/' });
     await outside.order('tarpit', `uid:${BOB}`, { hobble: { ...BOBS_CYCLE, mechanism: 'signal' } });
     await outside.order('tarpit', `uid:${MALLORY}`, { hobble: { ...CYCLE, mechanism } });
-    await pass(5_000); // each of its chains is met at least once
+    await pass(16_000); // each of its chains is met at least once, and the period is what the budget wants
     const bobs = shareOver(() => cpuSeconds(bob.pid), 6_000);
     const share = await shareOver(bombSeconds, 6_000);
     const asked = (CYCLE.runMs / (CYCLE.runMs + CYCLE.stopMs)) * availableParallelism();
