@@ -46,8 +46,6 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
     )
     .action(async (flags: WorkerFlags, command: Command) => {
       const settings = new Settings(command, cli);
-      const { keepHeapSmall } = await import('../worker/heap.ts');
-      keepHeapSmall();
       const { createWorkerService } = await import('../worker/service.ts');
       const log = settings.createLog('worker');
       const systemd = supervisor(cli, log, {

@@ -285,6 +285,7 @@ export class Engine {
       { stretch: Math.round(stretch * 100) / 100 },
       'periods have another length, to keep the budget',
     );
+    this.#steady.stretch = stretch;
     for (const loop of this.#loops.values()) {
       if (loop.isSteady) continue;
       this.#place(loop);

@@ -1,6 +1,6 @@
 /**
- * Loops without phases: a quota holds by itself, and who is spared needs no signals. Each is looked at once a second, a
- * batch at a time, so that ten thousand of them do not hold up the phases of the others. Suspended and resumed with the
+ * Loops without phases: a quota holds by itself, and who is spared needs no signals. Each is looked at once a second (less
+ * often where the budget wants that), a batch at a time, so that ten thousand of them do not hold up the phases of the others. Suspended and resumed with the
  * scheduler, which keeps those. Owns the timer; what a look does is the loop's affair.
  */
 import type { Clock, Timer } from '../../shared/clock.ts';
@@ -27,6 +27,8 @@ export class Steady<Loop extends Phased> {
   #timer: Timer | undefined;
   #dueAtMs = 0;
   #suspended = false;
+  /** By how much looks are further apart than a second: as periods are, to keep the budget. */
+  stretch = 1;
 
   constructor(clock: Clock, events: SteadyEvents) {
     this.#clock = clock;
@@ -71,7 +73,7 @@ export class Steady<Loop extends Phased> {
 
   #arm(): void {
     if (this.#timer || this.#suspended || this.#batches.length === 0) return;
-    const delayMs = LOOK_EVERY_MS / this.#batches.length;
+    const delayMs = (LOOK_EVERY_MS * this.stretch) / this.#batches.length;
     this.#dueAtMs = this.#clock.monotonicMs() + delayMs;
     this.#timer = this.#clock.after(delayMs, () => this.#tick());
   }

@@ -52,6 +52,16 @@ describe('loops without phases', () => {
     );
   });
 
+  it('are looked at less often where the budget wants that', async () => {
+    const { clock, loops, steady } = arrange(600);
+    steady.stretch = 4;
+    await clock.advance(20_000);
+    for (const { looks } of loops) {
+      expect(looks).toBeGreaterThanOrEqual(5);
+      expect(looks).toBeLessThanOrEqual(8);
+    }
+  });
+
   it('are looked at a batch at a time', async () => {
     const { clock, batches } = arrange(5_000);
     await clock.advance(5_000);
