@@ -7,6 +7,7 @@
  */
 import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Births } from './membership.ts';
+import { GAP_MS } from './scheduler.ts';
 
 export interface BirthSource {
   /** Looks at the births since the last look; those in a stop phase are stopped by that. */
@@ -47,8 +48,11 @@ export class BirthChase {
   #again(): void {
     const afterMs = AGAIN_AFTER_MS[this.#quietLooks];
     if (afterMs === undefined) return;
+    const dueAtMs = this.#clock.monotonicMs() + afterMs;
     this.#timer ??= this.#clock.after(afterMs, () => {
       this.#timer = undefined;
+      // Away for so long, nothing may be stopped before all is looked at anew (invariant 1): the next tick sees to that.
+      if (this.#clock.monotonicMs() - dueAtMs > GAP_MS) return;
       this.#quietLooks = this.#look() ? 0 : this.#quietLooks + 1;
       this.#again();
     });

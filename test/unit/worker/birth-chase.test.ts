@@ -68,3 +68,12 @@ it('ends each go where births never end, and holds up nobody', async () => {
   await clock.advance(5);
   expect(seen.looks).toBe(16);
 });
+
+it('after a gap looks at nothing, so that nobody is stopped before all is looked at anew (invariant 1)', async () => {
+  const { clock, births, seen, stop } = arrange();
+  births.push('owned');
+  stop();
+  clock.stall(3_000);
+  await clock.advance(1_000);
+  expect(seen.looks).toBe(2);
+});
