@@ -55,6 +55,11 @@ export async function startProcess(
 export function register(pid: number, label = `pid ${pid}`, mustEnd = false): ProcessId {
   const startTicks = readStartTicks(pid);
   if (startTicks === undefined) throw new Error(`ended before it could be written down: ${label}`);
+  return registerKnown({ pid, startTicks }, label, mustEnd);
+}
+
+/** The same for one whose start time is known already; it may have ended since, which is then all that it had to do. */
+export function registerKnown({ pid, startTicks }: ProcessId, label = `pid ${pid}`, mustEnd = false): ProcessId {
   started.push({ pid, startTicks, label, mustEnd });
   return { pid, startTicks };
 }
