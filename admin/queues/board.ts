@@ -17,8 +17,7 @@ import { sessionOf } from '../access/gate.ts';
 import { byOperator } from '../act/actions.ts';
 import { refusalOf } from '../errors.ts';
 import type { HostQueues } from './host-queues.ts';
-
-export const BOARD_PATH = '/queues';
+import { BOARD_PATH, hostOfQueue } from './names.ts';
 
 /**
  * What bull-board 9.10 was seen to need in Chromium: style attributes and a style element, its own scripts and the worker
@@ -130,7 +129,7 @@ function withoutOutsideLinks(page: string): string {
 
 async function auditChange(redis: Redis, request: FastifyRequest): Promise<void> {
   const { queueName = '', ...rest } = request.params as Record<string, string>;
-  const host = queueName === '' ? '*' : queueName.slice(queueName.indexOf(':') + 1);
+  const host = queueName === '' ? '*' : hostOfQueue(queueName);
   const change = `${request.method} ${request.routeOptions.url ?? ''}`;
   const by = byOperator(sessionOf(request).user);
   request.log.info({ host, change, by }, 'queue changed by hand');

@@ -1,7 +1,7 @@
 /** The hosts: is every one alive, what does it cost there, can it do its work. Pure: rows in, HTML out. */
 import type { MechanismProbe } from '../../shared/report.ts';
 import type { HostRow } from '../fleet/model.ts';
-import { queueName } from '../queues/names.ts';
+import { queueLink } from '../queues/names.ts';
 import { bytes, hostText, known, milliseconds, percent, relativeTime, unknown } from './format.ts';
 import { type Html, html, link } from './html.ts';
 import { type Column, table } from './table.ts';
@@ -36,7 +36,7 @@ export function hostsTable({ rows, nowMs, mayAct }: HostsView): Html {
 }
 
 function nameCell({ host, status }: HostRow): Html {
-  return html`<strong>${hostText(host)}</strong><small>${status ? html`hobbler ${status.hobblerVersion}` : unknown('version unknown')} · <a href="/queues/queue/${encodeURIComponent(queueName(host))}">queue</a> · <a href="${link('/audit', { host })}">audit</a></small>`;
+  return html`<strong>${hostText(host)}</strong><small>${status ? html`hobbler ${status.hobblerVersion}` : unknown('version unknown')} · <a href="${queueLink(host)}">queue</a> · <a href="${link('/audit', { host })}">audit</a></small>`;
 }
 
 function stateCell(row: HostRow, nowMs: number): Html {
