@@ -84,7 +84,7 @@ export async function runDemo({ cli, settings, keep, json }: DemoOptions): Promi
 
 function greet(say: (text: string) => void, { redisWords, rules }: DemoSystem): void {
   const limit = rules.limits.default;
-  const window = limit?.resets.kind === 'every' ? `${limit.resets.everyMs / 1000} s` : 'day';
+  const window = limit?.window?.kind === 'every' ? `${limit.window.everyMs / 1000} s` : 'day';
   say(`Redis: ${redisWords}.`);
   say(
     `Three accounts, each a shell with three children that work, may use ${limit?.used} CPU seconds in a window of ${window}. ` +

@@ -3,8 +3,8 @@
  * the current window. It stands where a site has its own accounting, so it knows nothing of orders or hobbling.
  */
 import type { ProducerConfig } from '../producer/config.ts';
-import { limitOf } from '../producer/config.ts';
-import { windowAt } from '../producer/window.ts';
+import { Rules } from '../producer/policy/rules.ts';
+import { spanAt } from '../producer/policy/windows.ts';
 import { HobblerError } from '../shared/errors.ts';
 import { CpuCounter } from '../worker/engine/cpu-counter.ts';
 import type { Identity } from '../worker/process/ending.ts';
@@ -17,7 +17,7 @@ interface Metered {
   account: string;
   members: Set<ProcessEntry>;
   counter: CpuCounter;
-  windowId: string;
+  windowStartsAtMs: number;
   /** CPU seconds at the beginning of the window. */
   baseSeconds: number;
 }
@@ -36,14 +36,14 @@ const SWEEP_EVERY_READS = 20;
 
 export class TreeMeter {
   readonly #proc: Proc;
-  readonly #config: ProducerConfig;
+  readonly #rules: Rules;
   readonly #table: ProcessTable;
   readonly #metered: Metered[] = [];
   #reads = 0;
 
   constructor(proc: Proc, config: ProducerConfig) {
     this.#proc = proc;
-    this.#config = config;
+    this.#rules = new Rules(config);
     this.#table = new ProcessTable(proc);
   }
 
@@ -52,7 +52,13 @@ export class TreeMeter {
     this.#table.sweep();
     const entry = this.#table.find(root.pid, root.startTicks);
     if (!entry) throw new HobblerError('not-found', 'no such process', { where: account, got: root.pid });
-    this.#metered.push({ account, members: new Set([entry]), counter: new CpuCounter(), windowId: '', baseSeconds: 0 });
+    this.#metered.push({
+      account,
+      members: new Set([entry]),
+      counter: new CpuCounter(),
+      windowStartsAtMs: -1,
+      baseSeconds: 0,
+    });
   }
 
   /** Every process that was seen in a tree and has not been seen to end. */
@@ -82,14 +88,17 @@ export class TreeMeter {
     }
     counter.look(samples);
     const totalSeconds = counter.totalTicks / TICKS_PER_SECOND;
-    const limit = limitOf(this.#config, account);
-    if (!limit) throw new HobblerError('invalid-config', 'no limit', { where: `the demo's config, ${account}` });
-    const window = windowAt(limit.resets, nowMs);
-    if (window.id !== metered.windowId) {
-      metered.windowId = window.id;
+    const [limit] = this.#rules.of(account).limits;
+    if (!limit?.window || limit.window.kind === 'rolling')
+      throw new HobblerError('invalid-config', 'no limit with a window that resets', {
+        where: `the demo's config, ${account}`,
+      });
+    const { startsAtMs, resetsAtMs } = spanAt(limit.window, nowMs);
+    if (startsAtMs !== metered.windowStartsAtMs) {
+      metered.windowStartsAtMs = startsAtMs;
       metered.baseSeconds = totalSeconds;
     }
     const used = totalSeconds - metered.baseSeconds;
-    return { account, totalSeconds, used, limit: limit.used, unit: limit.unit, resetsAtMs: window.resetsAtMs };
+    return { account, totalSeconds, used, limit: limit.used, unit: limit.unit, resetsAtMs };
   }
 }

@@ -104,7 +104,7 @@ export class Play implements Service {
       if (this.#isStopped) return;
     }
     // The first window begins now, as a day would at midnight.
-    if (limit?.resets.kind === 'every') limit.resets.anchorMs = clock.wallMs();
+    if (limit?.window?.kind === 'every') limit.window.anchorMs = clock.wallMs();
     this.#startedAtMs = clock.monotonicMs();
     this.#cpuAtStart = process.cpuUsage();
     this.#turning = this.#turnUntilStopped(meter).catch(this.#end.reject);

@@ -17,7 +17,7 @@ import type { Clock } from '../shared/clock.ts';
 import { loadSection } from '../shared/config.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HobblerError } from '../shared/errors.ts';
-import { fleetKeys, hostKeys, ledgerKey, queuePrefix } from '../shared/keys.ts';
+import { fleetKeys, hostKeys, ledgerKey, ledgerKeys, queuePrefix } from '../shared/keys.ts';
 import type { Logger } from '../shared/log.ts';
 import { connectRedis, hideSecrets, type Redis, requireFitRedis } from '../shared/redis/connection.ts';
 import { type FoundRedis, findRedis } from '../shared/redis/server.ts';
@@ -163,7 +163,7 @@ async function forgetDemo(redis: Redis, host: string): Promise<void> {
     if (cursor === '0') break;
   }
   const own = Object.values(hostKeys).map((key) => key(host));
-  await redis.del(...new Set([...queueKeys, ...own, ...ACCOUNTS.map(ledgerKey), fleetKeys.audit]));
+  await redis.del(...new Set([...queueKeys, ...own, ...ACCOUNTS.map(ledgerKey), ledgerKeys.brake, fleetKeys.audit]));
 }
 
 /** The greedy one first. */

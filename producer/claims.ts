@@ -7,29 +7,31 @@
  *   impose (known from the ledger) ───►  │
  *   last claim lifted ──────────────────►└──► untarpit ──given──► forgotten
  */
-import { FLEET, runRatio } from '../shared/order.ts';
-import type { Level } from './config.ts';
+import { FLEET, type Hobble, runRatio } from '../shared/order.ts';
 import type { Place } from './place.ts';
-import { type AccountRecord, recordKey } from './record.ts';
+import { isSame } from './policy/standing.ts';
+import { type SubjectVerdict, subjectKey } from './subject-verdict.ts';
 
 export interface ClaimedPlace {
   readonly place: Place;
-  /** By recordKey: the verdicts that want it in the tarpit. */
-  readonly claims: Map<string, AccountRecord>;
+  /** By subjectKey: the verdicts that want it in the tarpit. */
+  readonly claims: Map<string, SubjectVerdict>;
   next: 'tarpit' | 'renew' | 'untarpit';
   /** On the boot clock, milliseconds; 0: at once. */
   dueAtMs: number;
   /** Grows with each change, so that who has acted on an older one sees it. */
   revision: number;
-  /** The level last offered; null: none yet. */
-  offered: Level | null;
+  /** The duty cycle last offered; null: none yet. */
+  offered: Hobble | null;
+  /** When the order last offered ends, where that is with its penalty and before a lease would; null: it is a whole lease. */
+  endsAtMs: number | null;
   /** Since when the policy has it in the tarpit, milliseconds of Redis's clock or, after a restart, of the ledger. */
   tarpittedAtMs: number;
   /** Who has released it meanwhile; the policy keeps out until its next verdict. */
   overruledBy: string | null;
   /** Whose release is to be ordered, and why. */
   release: { account: string; reason: string } | null;
-  /** By recordKey: lifted verdicts that wait for it. */
+  /** By subjectKey: lifted verdicts that wait for it. */
   readonly owedTo: Set<string>;
 }
 
@@ -37,6 +39,8 @@ export interface ClaimedPlace {
 export interface Settled {
   account: string;
   subject: string;
+  /** Since when it did not stand any more. */
+  sinceMs: number;
 }
 
 export class Claims {
@@ -52,8 +56,8 @@ export class Claims {
   }
 
   /** A verdict that stands. `isNew`: it was just come to; else it is known and may already be ordered. Idempotent. */
-  impose(record: AccountRecord, isNew: boolean): void {
-    const key = recordKey(record);
+  impose(record: SubjectVerdict, isNew: boolean): void {
+    const key = subjectKey(record);
     const before = this.#byVerdict.get(key) ?? new Set();
     const now = new Set(record.places.map((place) => this.#at(place)));
     this.#byVerdict.set(key, now);
@@ -66,21 +70,28 @@ export class Claims {
         claimed.tarpittedAtMs = record.sinceMs;
         claimed.release = null;
         claimed.offered = null;
+        claimed.endsAtMs = null;
         this.#change(claimed, isNew ? 'tarpit' : 'renew');
       }
       if (isNew) claimed.overruledBy = null;
-      const isAsOffered = sameLevel(strongest(claimed).level, claimed.offered);
+      const { hobble, untilMs } = strongest(claimed);
+      // An order that ends with its penalty is given anew when the penalty lasts longer than was thought.
+      const isAsOffered =
+        isSame(hobble, claimed.offered) && (claimed.endsAtMs === null || untilMs === claimed.endsAtMs);
       if (isNew || !isAsOffered) this.#change(claimed, isNew ? 'tarpit' : claimed.next);
     }
   }
 
   /** A verdict that no longer stands; its places, and `owed` ones of before a restart, are let go. Idempotent. */
-  lift(record: AccountRecord, owed: readonly Place[] = []): void {
-    const key = recordKey(record);
+  lift(record: SubjectVerdict, owed: readonly Place[] = []): void {
+    const key = subjectKey(record);
     const places = new Set([...(this.#byVerdict.get(key) ?? []), ...owed.map((place) => this.#at(place))]);
     if (places.size === 0) return;
     this.#byVerdict.delete(key);
-    this.#debts.set(key, { settled: { account: record.account, subject: record.subject }, places });
+    this.#debts.set(key, {
+      settled: { account: record.account, subject: record.subject, sinceMs: record.sinceMs },
+      places,
+    });
     for (const claimed of places) {
       claimed.owedTo.add(key);
       this.#dropClaim(claimed, key, record);
@@ -154,6 +165,7 @@ export class Claims {
         dueAtMs: Number.POSITIVE_INFINITY,
         revision: 0,
         offered: null,
+        endsAtMs: null,
         tarpittedAtMs: 0,
         overruledBy: null,
         release: null,
@@ -165,7 +177,7 @@ export class Claims {
     return claimed;
   }
 
-  #dropClaim(claimed: ClaimedPlace, key: string, { account, reason }: AccountRecord): void {
+  #dropClaim(claimed: ClaimedPlace, key: string, { account, reason }: SubjectVerdict): void {
     claimed.claims.delete(key);
     if (claimed.claims.size === 0) {
       claimed.release = { account, reason };
@@ -184,11 +196,6 @@ export class Claims {
 }
 
 /** Of the verdicts that claim a place, the one with the lowest run share: the harshest wins. */
-export function strongest({ claims }: ClaimedPlace): AccountRecord {
-  return [...claims.values()].reduce((a, b) => (runRatio(b.level!) < runRatio(a.level!) ? b : a));
-}
-
-function sameLevel(a: Level | null, b: Level | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.runMs === b.runMs && a.stopMs === b.stopMs && a.mechanism === b.mechanism && a.every === b.every;
+export function strongest({ claims }: ClaimedPlace): SubjectVerdict {
+  return [...claims.values()].reduce((a, b) => (runRatio(b.hobble!) < runRatio(a.hobble!) ? b : a));
 }

@@ -1,6 +1,6 @@
 /**
- * The `producer` section of hobbler.yaml. Owns what may be set, the defaults, and the rule that no door is open
- * without a credential unless the operator says so for this machine alone. Messages never repeat a token: tokens are
+ * The `producer` section of hobbler.yaml. Owns what may be set beside the policy (policy/config.ts), the defaults, and
+ * the rule that no door is open without a credential unless the operator says so for this machine alone. Messages never repeat a token: tokens are
  * checked on the object around them, whose value messages do not quote.
  */
 import { z } from 'zod';
@@ -8,10 +8,10 @@ import { loadSection } from '../shared/config.ts';
 import { durationMs } from '../shared/duration.ts';
 import type { Environment } from '../shared/environment.ts';
 import { HobblerError } from '../shared/errors.ts';
-import { DEFAULT_RUN_MS, DEFAULT_STOP_MS, FLEET, hobbleSchema, MAX_LEASE_MS } from '../shared/order.ts';
-import { accountName, resourceLabel, unitLabel } from './labels.ts';
-import { type Place, place } from './place.ts';
-import { resetsSchema } from './window.ts';
+import { FLEET, MAX_LEASE_MS } from '../shared/order.ts';
+import type { Place } from './place.ts';
+import { checkPolicy, policyShape } from './policy/config.ts';
+import { NO_LIMIT } from './policy/config-check.ts';
 
 /** A bearer token shorter than this can be guessed. */
 const MIN_TOKEN_CHARS = 16;
@@ -20,29 +20,6 @@ const MIN_LEASE_MS = 30_000;
 
 const boundedDuration = (text: string, minMs: number, maxMs: number, expected: string) =>
   durationMs.refine((ms) => ms >= minMs && ms <= maxMs, `expected ${expected}`).prefault(text);
-
-const limitFields = {
-  /** How much may be used in one window, in `unit`. */
-  used: z.number().positive(),
-  unit: unitLabel,
-  resource: resourceLabel,
-  resets: resetsSchema,
-};
-const defaultLimit = z.strictObject({
-  ...limitFields,
-  unit: limitFields.unit.default('s'),
-  resource: limitFields.resource.default('cpu'),
-  resets: limitFields.resets.prefault({ daily: '00:00' }),
-});
-/** How much an account may use, of what, and when that starts anew. */
-export type Limit = z.output<typeof defaultLimit>;
-
-const account = z.strictObject({
-  /** What the account stands for; without it, account NAME is user:NAME on every host. */
-  targets: z.array(place).min(1).max(64).optional(),
-  /** What differs from limits.default. */
-  limit: z.strictObject(limitFields).partial().optional(),
-});
 
 const http = z
   .strictObject({
@@ -63,18 +40,9 @@ const http = z
 export const producerSchema = z
   .strictObject({
     http: http.prefault({}),
-    limits: z.strictObject({ default: defaultLimit.optional() }).prefault({}),
-    accounts: z.record(accountName, account).default({}),
-    /** Accounts that are never put in the tarpit by the policy. */
-    exempt: z.array(accountName).max(100_000).default(['root']),
-    /** A tarpitted account leaves before its window resets once it is below this share of its limit. */
-    leaveRatio: z.number().min(0).lt(1).default(0.9),
-    /** The duty cycle of the tarpit. */
-    level: hobbleSchema.strict().prefault({ runMs: DEFAULT_RUN_MS, stopMs: DEFAULT_STOP_MS }),
+    ...policyShape,
     /** How long an order of the policy lives; it is renewed at a third of it. A dead producer frees everyone by then. */
     lease: boundedDuration('15m', MIN_LEASE_MS, MAX_LEASE_MS, '30s to 24h'),
-    /** An account of which nothing was heard for so long is let go: its accounting may be dead. */
-    forgetAfter: boundedDuration('24h', MIN_LEASE_MS, 31 * 86_400_000, '30s to 31d'),
     /** Judge and say, but give no order. */
     dryRun: z.boolean().default(false),
     sources: z
@@ -87,27 +55,29 @@ export const producerSchema = z
       })
       .prefault({}),
   })
-  .superRefine(({ limits, accounts, sources }, context) => {
-    const { unit, resource } = limits.default ?? { unit: 's', resource: 'cpu' };
-    if (sources.meter && (unit !== 's' || resource !== 'cpu')) {
-      context.addIssue({
-        code: 'custom',
-        path: ['limits', 'default', unit === 's' ? 'resource' : 'unit'],
-        message: 'expected unit s and resource cpu, which is what sources.meter counts',
-      });
-    }
-    for (const [name, { limit }] of Object.entries(accounts)) {
-      if (limit !== undefined && limit.used === undefined && limits.default === undefined) {
-        context.addIssue({
-          code: 'custom',
-          path: ['accounts', name, 'limit', 'used'],
-          message: 'expected how much may be used, as there is no limits.default',
-        });
-      }
-    }
+  .superRefine(...checkPolicy)
+  .superRefine(({ limits, groups, accounts, sources }, context) => {
+    const all = [
+      limits,
+      ...[...Object.values(groups), ...Object.values(accounts)].map((scope) => scope.limits),
+    ].flatMap((scope) => Object.values(scope));
+    const isMeasured = all.some(
+      (limit) =>
+        limit !== NO_LIMIT &&
+        (limit.unit ?? METERED.unit) === METERED.unit &&
+        (limit.resource ?? METERED.resource) === METERED.resource,
+    );
+    if (!sources.meter || all.length === 0 || isMeasured) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['sources', 'meter'],
+      message: 'expected a limit with unit s and resource cpu, which is what the meter counts',
+    });
   });
 export type ProducerConfig = z.output<typeof producerSchema>;
-export type Level = ProducerConfig['level'];
+
+/** What the workers' meter counts. */
+export const METERED = { unit: 's', resource: 'cpu' } as const;
 
 const TOKEN_FORM = `expected text of ${MIN_TOKEN_CHARS} to 512 printable characters without spaces`;
 
@@ -186,22 +156,8 @@ export function isLoopbackName(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
-/** The limit of an account by config; null when there is none. */
-export function limitOf({ accounts, limits }: ProducerConfig, name: string): Limit | null {
-  const own = (Object.hasOwn(accounts, name) ? accounts[name]?.limit : undefined) ?? {};
-  const used = own.used ?? limits.default?.used;
-  if (used === undefined) return null;
-  const fallback = limits.default ?? { unit: 's', resource: 'cpu', resets: { kind: 'daily' as const, atMs: 0 } };
-  return {
-    used,
-    unit: own.unit ?? fallback.unit,
-    resource: own.resource ?? fallback.resource,
-    resets: own.resets ?? fallback.resets,
-  };
-}
-
 /** The places an account stands for: by config, else the user of its name on every host. Not checked for sense. */
-export function placesOf({ accounts }: ProducerConfig, name: string): readonly Place[] {
+export function placesOf({ accounts }: Pick<ProducerConfig, 'accounts'>, name: string): readonly Place[] {
   const own = Object.hasOwn(accounts, name) ? accounts[name]?.targets : undefined;
   return own ?? [{ host: FLEET, target: `user:${name}` }];
 }

@@ -24,6 +24,8 @@ export interface EnforcerOptions {
   dryRun: boolean;
   clock: Clock;
   log: Logger;
+  /** Looks again whether the verdicts of these accounts still stand, before they are renewed: another producer may know. */
+  confirm: (accounts: readonly string[]) => Promise<void>;
   /** The untarpits of these verdicts are given. */
   onSettled: (settled: readonly Settled[]) => Promise<void>;
   onOrder?: (action: Order['action'], outcome: OfferResult['status'] | 'failed' | 'dry-run') => void;
@@ -76,10 +78,15 @@ export class Enforcer {
   }
 
   async #pass(): Promise<void> {
-    const { clock, log, onSettled } = this.#options;
+    const { clock, log, onSettled, confirm } = this.#options;
     this.#isKicked = false;
-    const due = this.claims.due(clock.bootMs());
+    let due = this.claims.due(clock.bootMs());
     try {
+      const renewed = due.filter(({ next }) => next === 'renew').flatMap(({ claims }) => [...claims.values()]);
+      if (renewed.length > 0) {
+        await confirm([...new Set(renewed.map(({ account }) => account))]);
+        due = this.claims.due(clock.bootMs());
+      }
       if (!this.#options.dryRun) await this.#noticeReleases(due);
       const faults = await this.#settleAll(due);
       if (faults.length > 0) log.warn({ failed: faults.length, first: faults.slice(0, 5) }, 'orders not given');
@@ -145,14 +152,15 @@ export class Enforcer {
   async #tarpit(claimed: ClaimedPlace): Promise<number> {
     const { clock, leaseMs } = this.#options;
     if (claimed.overruledBy !== null) return Number.POSITIVE_INFINITY;
-    const { account, reason, level, resetsAtMs } = strongest(claimed);
-    // An order ends with its window, so that the reset frees the account without us.
-    const forMs = Math.min(leaseMs, (resetsAtMs ?? Number.POSITIVE_INFINITY) - clock.wallMs());
+    const { account, reason, hobble, untilMs } = strongest(claimed);
+    // An order ends with its penalty, so that the account is free then without us.
+    const forMs = Math.min(leaseMs, (untilMs ?? Number.POSITIVE_INFINITY) - clock.wallMs());
     const nextDueMs = clock.bootMs() + leaseMs / 3;
     if (forMs <= 0) return nextDueMs;
-    claimed.offered = level;
+    claimed.offered = hobble;
+    claimed.endsAtMs = forMs < leaseMs ? untilMs : null;
     const isFirst = claimed.next === 'tarpit';
-    const request = { ...claimed.place, action: 'tarpit' as const, account, hobble: level!, forMs, reason };
+    const request = { ...claimed.place, action: 'tarpit' as const, account, hobble: hobble!, forMs, reason };
     const result = await this.#offer(request, isFirst, isFirst ? mayTarpit : mayRenew(claimed.tarpittedAtMs));
     if (result?.status === 'given' && isFirst) claimed.tarpittedAtMs = result.order.issuedAt;
     if (result?.status === 'gave-way' && result.to.action === 'untarpit') this.#overrule(claimed, result.to);

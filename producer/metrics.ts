@@ -8,8 +8,8 @@ export class ProducerMetrics {
   readonly #readings: Counter;
   readonly #orders: Counter;
 
-  /** `tarpitted` and `isRedisReady` are asked at each scrape. */
-  constructor(ask: { tarpitted: () => number; isRedisReady: () => boolean }) {
+  /** All of `ask` is asked at each scrape. */
+  constructor(ask: { tarpitted: () => number; isBraked: () => boolean; isRedisReady: () => boolean }) {
     const registers = [this.registry];
     this.#readings = new Counter({
       name: 'hobbler_producer_readings_total',
@@ -28,6 +28,9 @@ export class ProducerMetrics {
       'hobbler_producer_tarpitted',
       'Accounts that the policy has in the tarpit now',
       ask.tarpitted,
+    );
+    addFigure(this.registry, 'hobbler_producer_brake_holds', '1 while the brake lets nobody in', () =>
+      ask.isBraked() ? 1 : 0,
     );
     addFigure(this.registry, 'hobbler_producer_redis_ready', '1 while Redis can be used', () =>
       ask.isRedisReady() ? 1 : 0,

@@ -18,3 +18,8 @@ export const place = z
   .refine(({ host, target }) => host !== FLEET || !target.startsWith('pid:'), 'a pid target needs the host it is on');
 /** Where an account is slowed: a target on one host, or on every host for `*`. */
 export type Place = z.output<typeof place>;
+
+/** The same as the ledger keeps them. */
+export const placesSchema = z
+  .array(z.object({ host: z.string().min(1).max(253), target: z.string().min(1).max(1024) }))
+  .max(128);

@@ -1,23 +1,23 @@
 /**
  * Readings: one usage figure from an accounting system, and how it is completed from the config to something that can
- * be judged. Pure. A reading is cumulative (what the account has used in its window so far), so one that comes twice
- * changes nothing. Each is parsed and refused for itself, with path, expected and got; the rest goes on.
+ * be judged. Pure. A reading is cumulative (what the account has used in its window so far, or a running total), so one
+ * that comes twice changes nothing. Each is parsed and refused for itself, with path, expected and got; the rest goes on.
  */
 import { z } from 'zod';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import { FLEET, hostName, invalid } from '../shared/order.ts';
 import { parseTarget } from '../shared/target.ts';
-import { limitOf, type ProducerConfig, placesOf } from './config.ts';
+import { type ProducerConfig, placesOf } from './config.ts';
 import { accountName, resourceLabel, unitLabel } from './labels.ts';
 import type { Place } from './place.ts';
-import { windowAt } from './window.ts';
+import { attribute, type PolicyReading } from './policy/attribute.ts';
+import { NAME, NAME_FORM } from './policy/config-check.ts';
+import type { AccountRules } from './policy/rules.ts';
 
 /** The year 2100: a time in microseconds, taken for milliseconds, lies far beyond. */
 const MAX_EPOCH_MS = 4_102_444_800_000;
 /** 2001: a time in seconds, taken for milliseconds, lies before it. */
 const MIN_EPOCH_MS = 1_000_000_000_000;
-/** A reading may be stamped by a clock that is this much ahead of ours. */
-const MAX_AHEAD_MS = 60_000;
 /** The longest line or single reading that is looked at. */
 export const MAX_READING_CHARS = 16_384;
 
@@ -37,25 +37,34 @@ const text = (maxChars: number) =>
     .regex(/^\P{Cc}*$/u, 'expected no control characters');
 
 // Strict: a misspelt `limit` would otherwise silently become the default one.
-export const readingSchema = z.strictObject({
-  account: accountName,
-  /** Used in the window so far. */
-  used: z.number().min(0),
-  /** Absent: by config. Zero is refused, as it means "none" here and "no limit" there. */
-  limit: z.number().positive().optional(),
-  unit: unitLabel.optional(),
-  /** What is used, e.g. `cpu`. */
-  resource: resourceLabel.optional(),
-  /** The accounting system's name of the window; another name is another window. */
-  window: text(128).optional(),
-  resetsAt: moment.optional(),
-  /** When it was taken; absent: now. */
-  at: moment.optional(),
-  /** The sender's name of this reading, repeated where it is refused. */
-  id: text(128).optional(),
-  host: z.union([hostName, z.literal(FLEET)], { error: 'expected a host name of [a-z0-9.-], or *' }).optional(),
-  target: text(1024).optional(),
-});
+export const readingSchema = z
+  .strictObject({
+    account: accountName,
+    /** Used in the window so far. */
+    used: z.number().min(0).optional(),
+    /** In place of `used`: a counter that only grows, from which every window of the config is measured. */
+    total: z.number().min(0).optional(),
+    /** Of the config; which of an account's limits `used` is about. */
+    limitName: z.string().regex(NAME, NAME_FORM).optional(),
+    /** Absent: by config. Zero is refused, as it means "none" here and "no limit" there. */
+    limit: z.number().positive().optional(),
+    unit: unitLabel.optional(),
+    /** What is used, e.g. `cpu`. */
+    resource: resourceLabel.optional(),
+    /** The accounting system's name of the window; another name is another window. */
+    window: text(128).optional(),
+    resetsAt: moment.optional(),
+    /** When it was taken; absent: now. */
+    at: moment.optional(),
+    /** The sender's name of this reading: one that comes twice counts once. Repeated where it is refused. */
+    id: text(128).optional(),
+    host: z.union([hostName, z.literal(FLEET)], { error: 'expected a host name of [a-z0-9.-], or *' }).optional(),
+    target: text(1024).optional(),
+  })
+  .refine(({ used, total }) => (used === undefined) !== (total === undefined), {
+    path: ['used'],
+    error: 'expected either used (in a window) or total (a running total)',
+  });
 export type Reading = z.output<typeof readingSchema>;
 
 /** A reading, or why there is none. */
@@ -101,72 +110,45 @@ function printable(message: string): string {
   return message.replace(/\p{Cc}/gu, '?').slice(0, 1_000);
 }
 
-/** A reading with everything filled in: what the policy judges. Times in milliseconds since 1970. */
-export interface Usage {
+/** A reading with everything filled in: what the policy judges, of whom, and where that is slowed. */
+export interface CompleteReading {
   account: string;
   /** What of the account is judged: ACCOUNT_WIDE, or the host and target that the reading named. */
   subject: string;
-  used: number;
-  limit: number;
-  unit: string;
-  resource: string;
-  /** Null: the accounting system names none and gives a reset time alone. */
-  window: string | null;
-  /** True when the accounting system itself named the window. */
-  isWindowNamed: boolean;
-  /** Null: not known. */
-  resetsAtMs: number | null;
-  readAtMs: number;
-  places: Place[];
+  reading: PolicyReading;
 }
 
 export const ACCOUNT_WIDE = 'account';
+/** In a subject: the reading named no target. */
+const ANY_TARGET = '-';
 
-export type UsageInput = { usage: Usage } | { refused: string };
-
-/** Fills in limit, window and places from the config. Says why when that cannot be done. */
-export function completeReading(reading: Reading, config: ProducerConfig, nowMs: number): UsageInput {
-  const { account, used, window, resetsAt } = reading;
-  const readAtMs = reading.at ?? nowMs;
-  if (readAtMs > nowMs + MAX_AHEAD_MS) {
-    return { refused: `reading.at: lies ${Math.round((readAtMs - nowMs) / 1000)} s ahead of this machine's clock` };
-  }
-  const byConfig = limitOf(config, account);
-  const limit = reading.limit ?? byConfig?.used;
-  if (limit === undefined) {
-    return { refused: 'reading.limit: expected a limit, as the config has none for this account; got nothing' };
-  }
-  let places: Place[];
+/** Fills in what the config knows. Says why when that cannot be done. */
+export function completeReading(
+  reading: Reading,
+  config: Pick<ProducerConfig, 'accounts'>,
+  rules: AccountRules,
+  nowMs: number,
+): CompleteReading | { refused: string } {
+  const { account } = reading;
+  const subject = subjectOf(reading);
   try {
-    places = placesFor(reading, config);
+    placesOfSubject(account, subject, config);
   } catch (error) {
     return { refused: printable(messageOf(error)) };
   }
-  // Only who says nothing of windows gets ours: our reset time need not be theirs.
-  const ours =
-    window === undefined && resetsAt === undefined && byConfig ? windowAt(byConfig.resets, readAtMs) : undefined;
-  const usage: Usage = {
-    account,
-    subject: reading.host === undefined && reading.target === undefined ? ACCOUNT_WIDE : subjectOf(reading),
-    used,
-    limit,
-    // A limit of the reading's own need not be in the unit of ours.
-    unit: reading.unit ?? (reading.limit === undefined ? (byConfig?.unit ?? '') : ''),
-    resource: reading.resource ?? (reading.limit === undefined ? (byConfig?.resource ?? '') : ''),
-    window: window ?? ours?.id ?? null,
-    isWindowNamed: window !== undefined,
-    resetsAtMs: resetsAt ?? ours?.resetsAtMs ?? null,
-    readAtMs: Math.min(readAtMs, nowMs),
-    places,
-  };
-  return { usage };
+  const attributed = attribute(reading, rules, nowMs);
+  return 'refused' in attributed ? { refused: printable(attributed.refused) } : { account, subject, ...attributed };
 }
 
 function subjectOf({ host, target }: Reading): string {
-  return `${host ?? FLEET} ${target ?? '-'}`;
+  if (host === undefined && target === undefined) return ACCOUNT_WIDE;
+  return `${host ?? FLEET} ${target ?? ANY_TARGET}`;
 }
 
-function placesFor({ account, host, target }: Reading, config: ProducerConfig): Place[] {
+/** Where a subject is slowed: what its readings named, else by the config. Throws invalid-input when that is nowhere. */
+export function placesOfSubject(account: string, subject: string, config: Pick<ProducerConfig, 'accounts'>): Place[] {
+  const [, host, named] = subject === ACCOUNT_WIDE ? [] : (/^(\S+) (.+)$/s.exec(subject) ?? []);
+  const target = named === ANY_TARGET ? undefined : named;
   const places =
     target === undefined
       ? placesOf(config, account).filter((place) => host === undefined || [host, FLEET].includes(place.host))

@@ -15,6 +15,7 @@ import { type ProducerConfig, requireSafeDoor } from './config.ts';
 import { Enforcer } from './enforcer.ts';
 import { Intake } from './intake.ts';
 import { Janitor } from './janitor.ts';
+import { Judging } from './judging.ts';
 import { Ledger } from './ledger.ts';
 import { ProducerMetrics } from './metrics.ts';
 import { openOrderDesk } from './order-desk.ts';
@@ -148,6 +149,7 @@ class Producer implements ProducerService {
 
 interface Parts {
   intake: Intake;
+  judging: Judging;
   enforcer: Enforcer;
   janitor: Janitor;
   meter: MeterSource | undefined;
@@ -158,22 +160,26 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
   const ledger = new Ledger(redis);
   const issuer = new OrderIssuer(redis, signer, log);
   const metrics: ProducerMetrics = new ProducerMetrics({
-    tarpitted: () => intake.tarpitted,
+    tarpitted: () => judging.tarpitted,
+    isBraked: () => judging.isBraked,
     isRedisReady: () => redis.status === 'ready',
   });
-  const enforcer = new Enforcer({
+  const enforcer: Enforcer = new Enforcer({
     desk: openOrderDesk(redis, issuer),
     leaseMs: config.lease,
     dryRun: config.dryRun,
     clock,
     log,
+    confirm: (accounts) => intake.lookAgain(accounts),
     onSettled: (settled) => ledger.settle(settled),
     onOrder: (action, outcome) => metrics.order(action, outcome),
   });
-  const intake: Intake = new Intake({
+  const judging = new Judging({ config, redis, ledger, enforcer, clock, log });
+  const intake = new Intake({
     config,
+    redis,
     ledger,
-    enforcer,
+    judging,
     clock,
     log,
     onResult: (result) => metrics.readings(result),
@@ -181,11 +187,12 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
   const { http, meter } = config.sources;
   return {
     intake,
+    judging,
     enforcer,
     janitor: new Janitor(redis, clock, log),
-    meter: meter && new MeterSource({ config, everyMs: meter.every, redis, ledger, intake, clock, log }),
+    meter: meter && new MeterSource({ config, everyMs: meter.every, redis, ledger, judging, intake, clock, log }),
     door: http
-      ? await openHttpDoor({ config, redis, issuer, intake, ledger, enforcer, metrics, clock, log })
+      ? await openHttpDoor({ config, redis, issuer, intake, judging, ledger, enforcer, metrics, clock, log })
       : undefined,
   };
 }

@@ -51,5 +51,13 @@ export function ledgerKey(account: string): string {
   return `hobbler:ledger:{${account}}`;
 }
 
+/** What concerns all accounts. No account's key: those have braces. */
+export const ledgerKeys = {
+  /** hash, account → what an operator has pinned; operators. */
+  pins: 'hobbler:ledger:pins',
+  /** string, the brake while it holds or an operator has let go; producer and operators. */
+  brake: 'hobbler:ledger:brake',
+};
+
 /** The pattern under which all ledgers lie, for SCAN. */
 export const LEDGER_PATTERN = 'hobbler:ledger:*';

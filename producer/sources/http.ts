@@ -22,6 +22,7 @@ import type { Enforcer } from '../enforcer.ts';
 import { bearerGate } from '../http/bearer.ts';
 import { installErrors, refuseFor } from '../http/errors.ts';
 import type { Intake } from '../intake.ts';
+import type { Judging } from '../judging.ts';
 import type { Ledger } from '../ledger.ts';
 import type { ProducerMetrics } from '../metrics.ts';
 import { parseReading, parseReadingText, type ReadingInput } from '../reading.ts';
@@ -42,6 +43,7 @@ export interface HttpDoorOptions {
   redis: Redis;
   issuer: OrderIssuer;
   intake: Intake;
+  judging: Judging;
   ledger: Ledger;
   enforcer: Enforcer;
   metrics: ProducerMetrics;
@@ -151,11 +153,16 @@ function addOrders(app: FastifyInstance, { config, redis, issuer, clock, log }: 
   });
 }
 
-function addAccounts(app: FastifyInstance, { redis, ledger, enforcer, clock }: HttpDoorOptions): void {
+function addAccounts(app: FastifyInstance, { redis, ledger, judging, enforcer, clock }: HttpDoorOptions): void {
   app.get<{ Params: { account: string } }>('/v1/accounts/:account', async (request) => {
     const { account } = request.params;
     const entry = (await needingRedis(redis, () => ledger.read([account]))).get(account)!;
-    const page = describeAccount(entry, (key) => enforcer.claims.overruledBy(key), clock.wallMs());
+    const page = describeAccount(entry, {
+      rules: judging.rulesOf(account),
+      ...judging.wordsOn(account),
+      overruledBy: (key) => enforcer.claims.overruledBy(key),
+      nowMs: clock.wallMs(),
+    });
     if (!page) throw new HobblerError('not-found', 'nothing is known of this account', { where: account.slice(0, 80) });
     return page;
   });

@@ -1,12 +1,11 @@
 /**
- * What the meter adds up: from the counters that workers publish, the CPU seconds that an account used in its window,
- * over all hosts. Pure. Only what is known to have been used in this window counts: the first look at a counter in a
- * window sets where it starts (what was used before, up to one look's worth, is the account's gain). So a producer or a
- * host that was away, or a memory that was lost, never leads into the tarpit; and a host that restarts, or a worker
- * that counts anew, never counts negative.
+ * What the meter adds up: from the counters that workers publish, a running total of the CPU seconds that an account
+ * used, over all hosts. Pure. The windows are measured from it by the policy. Only what is known to have been used
+ * since the last look counts: the first look at a counter sets where it starts. So a producer or a host that was away,
+ * or a memory that was lost, never leads into the tarpit; and a host that restarts, or a worker that counts anew, never
+ * counts negative.
  */
 import type { MeterMemory } from '../ledger.ts';
-import type { Window } from '../window.ts';
 
 /** One counter as a worker publishes it: cumulative CPU seconds of one target since that worker's count began. */
 export interface Counter {
@@ -22,30 +21,37 @@ export interface Counter {
   absentAtMs: number | null;
 }
 
-/** What is remembered after these counters, in `window`; null when none of them is of that window. */
-export function addUp(memory: MeterMemory | null, counters: readonly Counter[], window: Window): MeterMemory | null {
-  const fresh = counters.filter(({ atMs }) => atMs >= window.startsAtMs);
+/** What is remembered after these counters; null when none of them is newer than what is known. */
+export function addUp(memory: MeterMemory | null, counters: readonly Counter[], nowMs: number): MeterMemory | null {
+  const seen = new Map(Object.entries(memory?.counters ?? {}));
+  const fresh = counters.filter((counter) => counter.atMs > (seen.get(nameOf(counter))?.atMs ?? -1));
   if (fresh.length === 0) return null;
-  const isSameWindow = memory?.window === window.id;
-  const next: MeterMemory = {
-    window: window.id,
-    usedSeconds: isSameWindow ? memory.usedSeconds : 0,
-    // With hosts that are silent now, so that they go on from there when they are back in this window.
-    counters: isSameWindow ? { ...memory.counters } : {},
-  };
+  let totalSeconds = memory?.totalSeconds ?? 0;
   for (const counter of fresh) {
-    const name = `${counter.host} ${counter.target}`;
-    const seen = Object.hasOwn(next.counters, name) ? next.counters[name] : undefined;
-    next.usedSeconds += increase(seen, counter, window);
-    next.counters[name] = { boot: counter.boot, seconds: counter.seconds };
+    totalSeconds += increase(seen.get(nameOf(counter)), counter);
+    const { boot, seconds, atMs } = counter;
+    seen.set(nameOf(counter), { boot, seconds, atMs });
   }
-  return next;
+  // As old as the oldest of them: none of what it counts was used later, so what an ended window saw of it does not
+  // count in the next one.
+  const atMs = Math.min(nowMs, ...fresh.map((counter) => counter.atMs));
+  return {
+    v: 2,
+    totalSeconds,
+    atMs: Math.max(atMs, Math.min(memory?.atMs ?? 0, nowMs)),
+    // With hosts that are silent now, so that they go on from there when they are back.
+    counters: Object.fromEntries(seen),
+  };
 }
 
-function increase(seen: { boot: string; seconds: number } | undefined, counter: Counter, window: Window): number {
+function nameOf({ host, target }: Counter): string {
+  return `${host} ${target}`;
+}
+
+function increase(seen: { boot: string; seconds: number } | undefined, counter: Counter): number {
   const { boot, seconds, absentAtMs } = counter;
   // It was not there a moment ago, so it began at zero since.
-  if (!seen) return absentAtMs !== null && absentAtMs >= window.startsAtMs ? seconds : 0;
+  if (!seen) return absentAtMs !== null ? seconds : 0;
   // It went backwards, so it began at zero since we last saw it.
   if (seconds < seen.seconds) return seconds;
   // After a restart that did not set it back, it may be what the count before had left behind.

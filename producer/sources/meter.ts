@@ -1,6 +1,6 @@
 /**
  * The workers' own meter as a source of readings, for sites with no accounting of their own. Reads what each host
- * publishes, adds it up per account (meter-arithmetic.ts), and hands the intake one reading per account. Owns the
+ * publishes, adds it up per account (meter-arithmetic.ts), and hands the intake one running total per account. Owns the
  * polling and which account a counter belongs to. A host that cannot be read delays and spoils no other.
  */
 import type { Clock, Timer } from '../../shared/clock.ts';
@@ -9,18 +9,19 @@ import { fleetKeys, hostKeys } from '../../shared/keys.ts';
 import type { Logger } from '../../shared/log.ts';
 import { FLEET } from '../../shared/order.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
-import { limitOf, type ProducerConfig } from '../config.ts';
+import { METERED, type ProducerConfig } from '../config.ts';
 import type { Intake } from '../intake.ts';
-import type { Ledger, MeterMemory } from '../ledger.ts';
+import type { Judging } from '../judging.ts';
+import type { Ledger, LedgerEntry, MeterMemory } from '../ledger.ts';
 import { type ReadingInput, readingSchema } from '../reading.ts';
-import { windowAt } from '../window.ts';
 import { addUp, type Counter, type HostMeter, parseHostMeter } from './meter-arithmetic.ts';
 
 export interface MeterOptions {
-  config: ProducerConfig;
+  config: Pick<ProducerConfig, 'accounts'>;
   everyMs: number;
   redis: Redis;
   ledger: Ledger;
+  judging: Pick<Judging, 'rulesOf'>;
   intake: Pick<Intake, 'accept'>;
   clock: Clock;
   log: Logger;
@@ -28,7 +29,7 @@ export interface MeterOptions {
 
 export class MeterSource {
   readonly #options: MeterOptions;
-  readonly #accountByPlace: Map<string, string>;
+  #accountByPlace: Map<string, string>;
   /** What each host had when it was last looked at. */
   readonly #lastLook = new Map<string, HostMeter>();
   #timer: Timer | undefined;
@@ -37,6 +38,11 @@ export class MeterSource {
   constructor(options: MeterOptions) {
     this.#options = options;
     this.#accountByPlace = accountsByPlace(options.config);
+  }
+
+  /** Another config from the next look on. */
+  reconfigure(config: Pick<ProducerConfig, 'accounts'>): void {
+    this.#accountByPlace = accountsByPlace(config);
   }
 
   start(): void {
@@ -49,36 +55,30 @@ export class MeterSource {
 
   /** One look at every host. Rejects when Redis cannot be used; then nothing was counted, and the next look makes it good. */
   async runOnce(): Promise<void> {
-    const { ledger, intake, clock, log } = this.#options;
+    const { ledger, judging, intake, clock, log } = this.#options;
     const meters = await this.#readMeters();
     const counters = this.#countersByAccount(meters);
+    // A limit on something else is for another accounting system to report on.
+    for (const account of counters.keys()) if (!isMetered(judging, account)) counters.delete(account);
     const nowMs = clock.wallMs();
     const entries = await ledger.read([...counters.keys()]);
-    const memories = new Map<string, MeterMemory>();
-    const readings: ReadingInput[] = [];
+    const counted: { entry: LedgerEntry; meter: MeterMemory }[] = [];
+    const readings = new Map<string, ReadingInput>();
     for (const [account, own] of counters) {
-      const limit = limitOf(this.#options.config, account);
-      // A limit on something else is for another accounting system to report on.
-      if (limit?.unit !== 's' || limit.resource !== 'cpu') continue;
-      const window = windowAt(limit.resets, nowMs);
-      const memory = addUp(entries.get(account)!.meter, own, window);
-      if (!memory) continue;
-      const reading = readingSchema.safeParse({
-        account,
-        used: memory.usedSeconds,
-        window: window.id,
-        resetsAt: window.resetsAtMs,
-        at: nowMs,
-      });
+      const entry = entries.get(account)!;
+      const meter = addUp(entry.meter, own, nowMs);
+      if (!meter) continue;
+      const reading = readingSchema.safeParse({ account, total: meter.totalSeconds, ...METERED, at: meter.atMs });
       // Else it is a user's name on some host that cannot be an account.
       if (!reading.success) continue;
-      memories.set(account, memory);
-      readings.push({ reading: reading.data });
+      counted.push({ entry, meter });
+      readings.set(account, { reading: reading.data });
     }
-    await ledger.saveMeters(memories);
+    // Who was overtaken counts the same from the same memory at the next look.
+    for (const account of await ledger.saveMeters(counted)) readings.delete(account);
     for (const meter of meters) this.#lastLook.set(meter.host, meter);
-    if (readings.length === 0) return;
-    const { refused } = await intake.accept(readings);
+    if (readings.size === 0) return;
+    const { refused } = await intake.accept([...readings.values()]);
     if (refused.length > 0) log.debug({ refused: refused.slice(0, 5) }, 'readings of the meter were refused');
   }
 
@@ -138,7 +138,12 @@ export class MeterSource {
   }
 }
 
-function accountsByPlace({ accounts }: ProducerConfig): Map<string, string> {
+function isMetered(judging: Pick<Judging, 'rulesOf'>, account: string): boolean {
+  const { limits } = judging.rulesOf(account);
+  return limits.some(({ unit, resource }) => unit === METERED.unit && resource === METERED.resource);
+}
+
+function accountsByPlace({ accounts }: Pick<ProducerConfig, 'accounts'>): Map<string, string> {
   const byPlace = new Map<string, string>();
   for (const [account, { targets }] of Object.entries(accounts)) {
     for (const { host, target } of targets ?? []) byPlace.set(`${host} ${target}`, account);

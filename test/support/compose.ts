@@ -100,7 +100,7 @@ async function writeSettings(dir: string, project: string, image: string): Promi
     const printed = parse(await run('docker', [...made, image, 'keys', '--role', role]));
     keys.push(...(printed as { worker: { keys: unknown[] } }).worker.keys);
   }
-  writeFileSync(join(dir, 'config/hobbler.yaml'), stringify({ worker: { keys } }));
+  writeFileSync(join(dir, 'config/hobbler.yaml'), stringify({ worker: { keys }, producer: { dwell: '0s' } }));
 
   const [producerPort, adminPort] = [await freePort(), await freePort()];
   const secret = () => randomBytes(24).toString('hex');

@@ -3,6 +3,9 @@
  * admin's release button lets it go. Every service is a process of its own.
  */
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Browser } from '../redis/admin/admin-fixture.ts';
@@ -24,6 +27,11 @@ const TOKEN = 'a-token-for-this-test-only';
 const UID = 23_456;
 const ADMIN = { HOBBLER_ADMIN_USER: 'ann', HOBBLER_ADMIN_PASSWORD: 'correct horse' };
 
+/** So that the test need not wait for the shortest stay. */
+const configDir = mkdtempSync(join(tmpdir(), 'hobbler-main-job-'));
+const HOBBLER_CONFIG = join(configDir, 'hobbler.yaml');
+writeFileSync(HOBBLER_CONFIG, 'producer: { dwell: 0s }\n');
+
 let redis: TestRedis;
 let worker: TestWorker;
 let producer: TestService;
@@ -32,7 +40,7 @@ let spinner: TestProcess;
 beforeAll(async () => {
   redis = await startRedis();
   worker = await startWorker({ redis, config: { minUid: 1_000 } });
-  producer = await startService('producer', redis, { HOBBLER_PRODUCER_TOKEN: TOKEN });
+  producer = await startService('producer', redis, { HOBBLER_PRODUCER_TOKEN: TOKEN, HOBBLER_CONFIG });
   admin = await startService('admin', redis, ADMIN);
 });
 afterAll(async () => {
@@ -42,6 +50,7 @@ afterAll(async () => {
   await expectNothingLeft();
   await redis.stop();
   removeStateDirs();
+  rmSync(configDir, { recursive: true });
 });
 beforeEach(async () => {
   spinner = await spawnSpinner({ uid: UID, gid: UID });

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { adminSchema } from '../../admin/config.ts';
 import { producerSchema } from '../../producer/config.ts';
+import { standardLadder } from '../../producer/policy/config.ts';
+import { Rules } from '../../producer/policy/rules.ts';
 import { parseSection } from '../../shared/config.ts';
 import { redisSchema } from '../../shared/redis/config.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
@@ -20,11 +22,22 @@ test('the example is valid in every section', () => {
 test('what it shows are the defaults, but for the names in it', () => {
   const { host: _, stateDir: __, ...worker } = parseSection(example, 'example', 'worker', workerConfigSchema);
   expect(worker).toEqual(workerConfigSchema.parse({}));
-  const { limits, accounts, sources, ...producer } = parseSection(example, 'example', 'producer', producerSchema);
-  expect({ ...producer, limits: {}, accounts: {}, sources: { http: sources.http, files: sources.files } }).toEqual(
+  const { limits, ladders, groups, accounts, sources, ...producer } = parseSection(
+    example,
+    'example',
+    'producer',
+    producerSchema,
+  );
+  const named = { limits: {}, ladders: {}, groups: {}, accounts: {} };
+  expect({ ...producer, ...named, sources: { http: sources.http, files: sources.files } }).toEqual(
     producerSchema.parse({}),
   );
-  expect(limits.default).toMatchObject({ unit: 's', resource: 'cpu' });
+  expect(ladders.standard).toEqual(standardLadder);
+  const short = parseSection('producer: { limits: { default: { used: 2000 } } }', 'short', 'producer', producerSchema);
+  expect(new Rules({ ...producer, limits, ladders, groups: {}, accounts: {} }).of('x').limits[0]).toEqual(
+    new Rules(short).of('x').limits[0],
+  );
+  expect(groups).toHaveProperty('students');
   expect(accounts).toHaveProperty('acme');
   expect(parseSection(example, 'example', 'admin', adminSchema)).toEqual(adminSchema.parse({}));
 });

@@ -47,6 +47,9 @@ export class ProducerFixture {
     const { http = {}, leaseMs, ...rest } = section as { http?: object; leaseMs?: number };
     const config = producerSchema.parse({
       limits: { default: { used: 2000 } },
+      // Tests need not wait for the shortest stay, nor are their crowds a broken accounting.
+      dwell: '0s',
+      brake: 'off',
       ...rest,
       http: { port: 0, tokens: [TOKEN], ...http },
     });

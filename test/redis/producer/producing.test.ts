@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { emptyState } from '../../../producer/policy/state.ts';
 import { fleetKeys, hostKeys, ledgerKey } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import type { Order } from '../../../shared/order.ts';
@@ -162,14 +163,30 @@ describe('a producer that was away', () => {
     await untilOrdered('tarpit');
     await first.stop();
     // As if it had died between writing the verdict down and giving the order.
-    const text = (await fixture.redis.hget(ledgerKey('alice'), 'record:account')) ?? '';
-    const released = { ...JSON.parse(text), verdict: 'leave', level: null, reason: 'new window' };
     await fixture.redis.hset(ledgerKey('alice'), {
-      'record:account': JSON.stringify(released),
-      'owed:account': JSON.stringify([{ host: '*', target: 'user:alice' }]),
+      'state:account': JSON.stringify(emptyState('alice', 'account')),
+      'owed:account': JSON.stringify({ sinceMs: Date.now(), places: [{ host: '*', target: 'user:alice' }] }),
     });
     await fixture.start();
-    expect(await untilOrdered('untarpit')).toMatchObject({ reason: 'new window', by: 'policy' });
+    expect(await untilOrdered('untarpit')).toMatchObject({ reason: 'nothing keeps it in', by: 'policy' });
+    await until(async () => (await fixture.redis.hexists(ledgerKey('alice'), 'owed:account')) === 0, {
+      deadlineMs: 2_000,
+      what: 'the debt being settled',
+    });
+  });
+
+  it('lets go of what an older hobbler had in the tarpit, and judges it anew', async () => {
+    const record = { v: 1, account: 'alice', verdict: 'tarpit', places: [{ host: '*', target: 'user:alice' }] };
+    await fixture.redis.hset(ledgerKey('alice'), 'record:account', JSON.stringify(record));
+    const producer = await fixture.start();
+    await untilOrdered('untarpit');
+    await ask(producer, '/v1/readings', over);
+    await untilOrdered('tarpit');
+    expect((await fixture.redis.hkeys(ledgerKey('alice'))).sort()).toEqual([
+      'places:account',
+      'revision',
+      'state:account',
+    ]);
   });
 
   it('that never comes back sets everyone free: orders are leases, renewed while it lives (invariant 2)', async () => {
@@ -190,18 +207,18 @@ describe('a producer that was away', () => {
   });
 
   it.each([
-    ['no JSON', '{"v":1,'],
-    ['another shape', '{"v":1,"verdict":"tarpit"}'],
-    ['the record of another', '{}'],
+    ['no JSON', '{"v":2,'],
+    ['another shape', '{"v":2,"standing":{"hobble":{}}}'],
+    ['the state of a newer hobbler', '{"v":3}'],
   ])('never tarpits on a ledger with %s in it, and says so', async (_title, text) => {
-    await fixture.redis.hset(ledgerKey('alice'), { 'record:account': text, meter: 'x', 'owed:account': '7' });
+    await fixture.redis.hset(ledgerKey('alice'), { 'state:account': text, meter: 'x', 'owed:account': '7' });
     const producer = await fixture.start();
     const page = await ask(producer, '/v1/accounts/alice');
-    expect(page.body).toMatchObject({ isSlowed: false, unreadable: ['record:account', 'meter', 'owed:account'] });
+    expect(page.body).toMatchObject({ isSlowed: false, unreadable: ['state:account', 'meter', 'owed:account'] });
     expect(await fixture.standing('*', 'user:alice')).toBeUndefined();
     await ask(producer, '/v1/readings', { account: 'alice', used: 1 });
     await untilOrdered('untarpit');
-    expect((await ask(producer, '/v1/accounts/alice')).body).toMatchObject({ verdicts: [{ used: 1 }] });
+    expect((await ask(producer, '/v1/accounts/alice')).body).toMatchObject({ verdicts: [{ limits: [{ used: 1 }] }] });
   });
 
   it('a ledger key that is no hash at all keeps no account from being judged', async () => {
@@ -259,7 +276,7 @@ describe("the workers' meter", () => {
     });
   };
   const used = async (producer: { url: string | null }, account: string) =>
-    (await ask(producer, `/v1/accounts/${account}`)).body.verdicts?.[0]?.used as number | undefined;
+    (await ask(producer, `/v1/accounts/${account}`))?.body.verdicts?.[0]?.limits[0]?.used as number | undefined;
 
   it('adds up over the fleet, through restarts of hosts and of the producer, and slows who is over', async () => {
     const section = { sources: { meter: { every: '100ms' } }, limits: { default: { used: 20 } } };

@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { fleetKeys, hostKeys, ledgerKey } from '../../../shared/keys.ts';
+import { readingSchema } from '../../../producer/reading.ts';
+import { fleetKeys, hostKeys, ledgerKey, ledgerKeys } from '../../../shared/keys.ts';
 import {
   hobbleSchema,
   type Order,
@@ -47,11 +48,17 @@ describe('the tables', () => {
     expect(firstCells('## The order').sort()).toEqual([...fields].sort());
   });
 
+  it('list every field of a reading, and no other', () => {
+    const fields = firstCells('### Readings').flatMap((cell) => cell.split(', '));
+    expect(fields.sort()).toEqual(Object.keys(readingSchema.shape).sort());
+  });
+
   it('list every key, and no other', () => {
     const ours = [
       ...Object.values(hostKeys).map((key) => key('HOST')),
       ...Object.values(fleetKeys),
       ledgerKey('ACCOUNT'),
+      ...Object.values(ledgerKeys),
       'hobbler:{HOST}:orders:…',
     ];
     expect(firstCells('## Keys in Redis').sort()).toEqual(ours.sort());

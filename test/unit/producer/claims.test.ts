@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ClaimedPlace, Claims, strongest } from '../../../producer/claims.ts';
-import { recordKey } from '../../../producer/record.ts';
-import { record } from './support.ts';
+import { subjectKey } from '../../../producer/subject-verdict.ts';
+import { verdict } from './support.ts';
 
 const FLEET_PLACE = { host: '*', target: 'user:alice' };
 const WEB_1 = { host: 'web-1', target: 'user:alice' };
@@ -12,38 +12,51 @@ const due = (claims: Claims) => claims.due(0).map(({ next, place }) => `${next} 
 const give = (claims: Claims) => {
   for (const claimed of claims.due(0)) {
     if (claimed.next === 'untarpit') claims.released(claimed);
-    else Object.assign(claimed, { next: 'renew', dueAtMs: 100, offered: strongest(claimed).level });
+    else Object.assign(claimed, { next: 'renew', dueAtMs: 100, offered: strongest(claimed).hobble });
   }
 };
 
 describe('claims', () => {
   it('a new verdict is ordered at once, a known one renewed', () => {
     const claims = new Claims();
-    claims.impose(record(), true);
-    claims.impose(record({ account: 'bob', places: [{ host: 'web-1', target: 'user:bob' }] }), false);
+    claims.impose(verdict(), true);
+    claims.impose(verdict({ account: 'bob', places: [{ host: 'web-1', target: 'user:bob' }] }), false);
     expect(due(claims)).toEqual(['tarpit * user:alice', 'renew web-1 user:bob']);
   });
 
   it('the same verdict again changes nothing', () => {
     const claims = new Claims();
-    claims.impose(record(), true);
+    claims.impose(verdict(), true);
     give(claims);
-    claims.impose(record({ used: 3000 }), false);
+    claims.impose(verdict({ reason: 'cpu 3000 s of 2000 s' }), false);
     expect(due(claims)).toEqual([]);
   });
 
   it('another level is ordered at once', () => {
     const claims = new Claims();
-    claims.impose(record(), true);
+    claims.impose(verdict(), true);
     give(claims);
-    claims.impose(record({ level: { runMs: 10, stopMs: 400, mechanism: 'auto' } }), false);
+    claims.impose(verdict({ hobble: { runMs: 10, stopMs: 400, mechanism: 'auto' } }), false);
+    expect(due(claims)).toEqual(['renew * user:alice']);
+  });
+
+  it('an order that was to end with its penalty is given anew when that lasts longer', () => {
+    const claims = new Claims();
+    claims.impose(verdict({ untilMs: 1_000 }), true);
+    give(claims);
+    claims.impose(verdict({ untilMs: 2_000 }), false);
+    expect(due(claims)).toEqual([]);
+    for (const claimed of claims.due(100)) claimed.endsAtMs = 2_000;
+    claims.impose(verdict({ untilMs: 2_000 }), false);
+    expect(due(claims)).toEqual([]);
+    claims.impose(verdict({ untilMs: 3_000 }), false);
     expect(due(claims)).toEqual(['renew * user:alice']);
   });
 
   it('a place is let go when the last account that claims it is let go, and the harsher level counts until then', () => {
     const claims = new Claims();
-    const mild = record({ account: 'a', level: { runMs: 100, stopMs: 100, mechanism: 'auto' } });
-    const harsh = record({ account: 'b' });
+    const mild = verdict({ account: 'a', hobble: { runMs: 100, stopMs: 100, mechanism: 'auto' } });
+    const harsh = verdict({ account: 'b' });
     claims.impose(harsh, true);
     claims.impose(mild, true);
     expect(strongest(claims.due(0)[0] as ClaimedPlace).account).toBe('b');
@@ -51,38 +64,38 @@ describe('claims', () => {
     claims.lift(harsh);
     expect(due(claims)).toEqual(['renew * user:alice']);
     expect(strongest(claims.due(0)[0] as ClaimedPlace).account).toBe('a');
-    expect(claims.takeSettled()).toEqual([{ account: 'b', subject: 'account' }]);
+    expect(claims.takeSettled()).toMatchObject([{ account: 'b', subject: 'account' }]);
     give(claims);
     claims.lift(mild);
     expect(due(claims)).toEqual(['untarpit * user:alice']);
     give(claims);
-    expect(claims.takeSettled()).toEqual([{ account: 'a', subject: 'account' }]);
+    expect(claims.takeSettled()).toMatchObject([{ account: 'a', subject: 'account' }]);
     expect(claims.size).toBe(0);
   });
 
   it('places that an account no longer stands for are let go', () => {
     const claims = new Claims();
-    claims.impose(record(), true);
+    claims.impose(verdict(), true);
     give(claims);
-    claims.impose(record({ places: [WEB_1] }), false);
+    claims.impose(verdict({ places: [WEB_1] }), false);
     expect(due(claims)).toEqual(['untarpit * user:alice', 'renew web-1 user:alice']);
   });
 
   it("a fleet's untarpit overtakes the order on one host, so a claim there is ordered anew", () => {
     const claims = new Claims();
-    const onWeb1 = record({ subject: 'web-1 -', places: [WEB_1] });
-    claims.impose(record(), true);
+    const onWeb1 = verdict({ subject: 'web-1 -', places: [WEB_1] });
+    claims.impose(verdict(), true);
     claims.impose(onWeb1, true);
     give(claims);
-    claims.lift(record());
+    claims.lift(verdict());
     give(claims);
     expect(due(claims)).toEqual(['tarpit web-1 user:alice']);
   });
 
   it('a host that the fleet claims anyway is known as covered', () => {
     const claims = new Claims();
-    const onWeb1 = record({ subject: 'web-1 -', places: [WEB_1] });
-    claims.impose(record(), true);
+    const onWeb1 = verdict({ subject: 'web-1 -', places: [WEB_1] });
+    claims.impose(verdict(), true);
     claims.impose(onWeb1, true);
     give(claims);
     claims.lift(onWeb1);
@@ -92,7 +105,7 @@ describe('claims', () => {
 
   it('what is owed since before a restart is untarpitted, known or not', () => {
     const claims = new Claims();
-    claims.lift(record({ verdict: 'leave', level: null }), [FLEET_PLACE, WEB_1]);
+    claims.lift(verdict({ hobble: null }), [FLEET_PLACE, WEB_1]);
     expect(due(claims)).toEqual(['untarpit * user:alice', 'untarpit web-1 user:alice']);
     expect(claims.takeSettled()).toEqual([]);
     give(claims);
@@ -124,11 +137,11 @@ describe('claims', () => {
           give(claims);
         };
         for (const { account, places, isLift, isNew, givesNow } of steps) {
-          const verdict = record({ account, places });
-          if (isLift) claims.lift(verdict);
-          else claims.impose(verdict, isNew);
-          if (isLift) standing.delete(recordKey(verdict));
-          else standing.set(recordKey(verdict), places);
+          const one = verdict({ account, places });
+          if (isLift) claims.lift(one);
+          else claims.impose(one, isNew);
+          if (isLift) standing.delete(subjectKey(one));
+          else standing.set(subjectKey(one), places);
           if (givesNow) giveAll();
         }
         giveAll();

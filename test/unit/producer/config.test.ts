@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { limitOf, loadProducerConfig, producerSchema } from '../../../producer/config.ts';
+import { loadProducerConfig, producerSchema } from '../../../producer/config.ts';
+import { Rules } from '../../../producer/policy/rules.ts';
 import { parseSection } from '../../../shared/config.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
@@ -14,11 +15,13 @@ describe('the producer section', () => {
   it('may be left out: then readings need a limit of their own, and lives of orders are short', () => {
     expect(parse('')).toMatchObject({
       lease: 900_000,
-      leaveRatio: 0.9,
-      level: { runMs: 10, stopMs: 200, mechanism: 'auto' },
+      dwell: 60_000,
+      brake: { share: 0.2, atLeast: 10, within: 600_000 },
+      limits: {},
+      ladders: {},
       http: { host: '127.0.0.1', port: 8081, open: false, tokens: [] },
       sources: { http: true, files: [] },
-      exempt: ['root'],
+      exempt: [{ account: 'root', group: null, untilMs: null, by: 'config', why: '' }],
       dryRun: false,
     });
   });
@@ -26,40 +29,47 @@ describe('the producer section', () => {
   it('reports every fault with its line, what was expected and what stands there', () => {
     const yaml = `
 producer:
-  leaveRatio: 1
   lease: 48h
-  level: { runMs: 10, stopms: 200 }
-  limits: { default: { used: 0, resets: { daily: 25:00 } } }
+  ladders: { standard: { levels: [ { runMs: 10, stopms: 200 } ] } }
+  limits:
+    default: { used: 0, window: { daily: 25:00 } }
+    disk: { used: 5, unit: GB, leaveRatio: 1 }
   accounts:
     alice: { targets: [ { target: nobody } ] }
-    bob: { targets: [ { target: "pid:1@2" } ] }
+    bob: { targets: [ { target: "pid:1@2" } ], limits: { disc: { leaveRatio: 0.5 } } }
+  exempt: [ { group: staff } ]
 `;
     for (const fault of [
-      'hobbler.yaml:3: producer.leaveRatio: Too big: expected number to be <1; got 1',
-      'hobbler.yaml:4: producer.lease: expected 30s to 24h; got "48h"',
-      'producer.level.stopMs',
-      'hobbler.yaml:6: producer.limits.default.used: Too small: expected number to be >0; got 0',
-      "expected { daily: '00:00' } (UTC) or",
-      'producer.accounts.alice.targets.0.target: expected user:NAME',
-      'a pid target needs the host it is on',
+      'hobbler.yaml:3: producer.lease: expected 30s to 24h; got "48h"',
+      'hobbler.yaml:4: producer.ladders.standard.levels.0.stopms: unknown setting',
+      'hobbler.yaml:6: producer.limits.default.used: expected more than 0; got 0',
+      'hobbler.yaml:6: producer.limits.default.window.daily: expected a time of day such as',
+      'hobbler.yaml:7: producer.limits.disk.leaveRatio: expected leaveRatio (1) below enterRatio (1)',
+      'hobbler.yaml:9: producer.accounts.alice.targets.0.target: expected user:NAME',
+      'hobbler.yaml:10: producer.accounts.bob.targets.0: a pid target needs the host it is on',
+      'hobbler.yaml:10: producer.accounts.bob.limits.disc.used: expected how much may be used',
+      'hobbler.yaml:11: producer.exempt.0.group: there is no group of that name',
     ]) {
       expect(() => parse(yaml)).toThrow(fault);
     }
   });
 
-  it('wants to know how much an account may use when there is no default', () => {
-    expect(() => parse('producer: { accounts: { alice: { limit: { unit: h } } } }')).toThrow(
-      'there is no limits.default',
+  it('wants to know how much an account may use where no limit of that name says it', () => {
+    expect(() => parse('producer: { accounts: { alice: { limits: { default: { unit: h } } } } }')).toThrow(
+      'limits has none of that name',
     );
-    const config = parse('producer: { accounts: { alice: { limit: { used: 5 } } } }');
-    expect(limitOf(config, 'alice')).toMatchObject({ used: 5, unit: 's', resource: 'cpu', resets: { kind: 'daily' } });
-    expect(limitOf(config, 'bob')).toBeNull();
+    const rules = new Rules(parse('producer: { accounts: { alice: { limits: { default: { used: 5 } } } } }'));
+    expect(rules.of('alice').limits).toMatchObject([
+      { used: 5, unit: 's', resource: 'cpu', window: { kind: 'daily' } },
+    ]);
+    expect(rules.of('bob').limits).toEqual([]);
   });
 
-  it('refuses a meter beside a limit that it cannot measure', () => {
-    expect(() => parse('producer: { sources: { meter: {} }, limits: { default: { used: 5, unit: GB } } }')).toThrow(
-      'unit s',
-    );
+  it('refuses a meter where every limit is on something else', () => {
+    const meter = (limits: string) => () => parse(`producer: { sources: { meter: {} }, limits: ${limits} }`);
+    expect(meter('{ disk: { used: 5, unit: GB } }')).toThrow('producer.sources.meter: expected a limit with unit s');
+    expect(meter('{ disk: { used: 5, unit: GB }, cpu: { used: 9 } }')).not.toThrow();
+    expect(meter('{}')).not.toThrow();
   });
 
   it('never repeats a token that it refuses', () => {

@@ -6,7 +6,7 @@ import { silentLogger } from '../../../shared/log.ts';
 import type { Order } from '../../../shared/order.ts';
 import type { OrderRequest } from '../../../shared/redis/issuer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { LEVEL, MIDNIGHT_MS, NOW_MS, record } from './support.ts';
+import { LEVEL, MIDNIGHT_MS, NOW_MS, verdict } from './support.ts';
 
 const LEASE_MS = 900_000;
 
@@ -52,6 +52,8 @@ const settled: string[] = [];
 let clock: FakeClock;
 let desk: FakeDesk;
 let enforcer: Enforcer;
+/** What the producer learns of other producers' verdicts before it renews. */
+let confirm: (accounts: readonly string[]) => void = () => {};
 const open = (dryRun = false) =>
   new Enforcer({
     desk,
@@ -59,6 +61,7 @@ const open = (dryRun = false) =>
     dryRun,
     clock,
     log: silentLogger(),
+    confirm: async (accounts) => confirm(accounts),
     onSettled: async (some) => {
       settled.push(...some.map(({ account }) => account));
     },
@@ -78,6 +81,7 @@ beforeEach(() => {
   settled.length = 0;
   clock = new FakeClock(NOW_MS);
   desk = new FakeDesk(clock);
+  confirm = () => {};
   enforcer = open();
   enforcer.start();
 });
@@ -88,7 +92,7 @@ afterEach(() => {
 
 describe('the enforcer', () => {
   it('orders a new verdict at once, with its reason, level and a lease', async () => {
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
     expect(desk.asked).toEqual([
       {
@@ -106,7 +110,7 @@ describe('the enforcer', () => {
   });
 
   it('renews at a third of the lease without waking anybody, and never lets it run out (invariant 2)', async () => {
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
     desk.take();
     await clock.advance(LEASE_MS / 3 - 1_000);
@@ -122,16 +126,30 @@ describe('the enforcer', () => {
   });
 
   it('gives an order no longer than its window lasts, so that the reset frees the account without a producer', async () => {
-    enforcer.claims.impose(record({ resetsAtMs: NOW_MS + 30_000 }), true);
+    enforcer.claims.impose(verdict({ untilMs: NOW_MS + 30_000 }), true);
     await enforcer.runOnce();
     expect(desk.asked[0]?.forMs).toBe(30_000);
     expect(MIDNIGHT_MS - NOW_MS).toBeGreaterThan(LEASE_MS);
   });
 
-  it('untarpits once, and reports the debt as settled', async () => {
-    enforcer.claims.impose(record(), true);
+  it('renews only what still stands by then: another producer may have let it go', async () => {
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
-    enforcer.claims.lift(record({ verdict: 'leave', level: null, reason: 'new window' }));
+    desk.take();
+    const asked: string[] = [];
+    confirm = (accounts) => {
+      asked.push(...accounts);
+      enforcer.claims.lift(verdict({ hobble: null, reason: 'below 90 % of the limit' }));
+    };
+    await clock.advance(LEASE_MS / 3 + 2_000);
+    expect(asked).toEqual(['alice']);
+    expect(desk.take()).toEqual(['untarpit! * user:alice']);
+  });
+
+  it('untarpits once, and reports the debt as settled', async () => {
+    enforcer.claims.impose(verdict(), true);
+    await enforcer.runOnce();
+    enforcer.claims.lift(verdict({ hobble: null, reason: 'new window' }));
     await enforcer.runOnce();
     expect(desk.take()).toEqual(['tarpit! * user:alice', 'untarpit! * user:alice']);
     expect(settled).toEqual(['alice']);
@@ -141,7 +159,7 @@ describe('the enforcer', () => {
 
   it('with Redis away, tries again until it is given', async () => {
     desk.trouble = () => new Error('Connection is closed.');
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await clock.advance(5_000);
     expect(desk.take()).toEqual([]);
     desk.trouble = undefined;
@@ -151,8 +169,8 @@ describe('the enforcer', () => {
 
   it('an order that is refused for one place keeps none of the others waiting', async () => {
     desk.trouble = ({ target }) => (target === 'user:bad' ? new HobblerError('bound-exceeded', 'full') : undefined);
-    enforcer.claims.impose(record({ account: 'bad', places: [{ host: '*', target: 'user:bad' }] }), true);
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict({ account: 'bad', places: [{ host: '*', target: 'user:bad' }] }), true);
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
     expect(desk.take()).toEqual(['tarpit! * user:alice']);
     desk.trouble = undefined;
@@ -161,27 +179,27 @@ describe('the enforcer', () => {
   });
 
   it("an operator's release stays until the next verdict, whatever is renewed or reported meanwhile", async () => {
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
     desk.take();
     await clock.advance(10_000);
     desk.standing.set('* user:alice', untarpitBy('operator:eve'));
     await clock.advance(LEASE_MS);
-    enforcer.claims.impose(record({ used: 2500 }), false);
+    enforcer.claims.impose(verdict({ reason: 'cpu 2500 s of 2000 s' }), false);
     await clock.advance(LEASE_MS);
     expect(desk.take()).toEqual([]);
     expect(enforcer.claims.overruledBy('alice\naccount')).toBe('operator:eve');
 
-    enforcer.claims.lift(record({ verdict: 'leave', level: null }));
+    enforcer.claims.lift(verdict({ hobble: null }));
     await enforcer.runOnce();
     expect(desk.take()).toEqual([]);
-    enforcer.claims.impose(record({ sinceMs: clock.wallMs() }), true);
+    enforcer.claims.impose(verdict({ sinceMs: clock.wallMs() }), true);
     await enforcer.runOnce();
     expect(desk.take()).toEqual(['tarpit! * user:alice']);
   });
 
   it("an operator's release on one host is not overtaken by the renewal for the fleet", async () => {
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
     desk.take();
     await clock.advance(10_000);
@@ -194,7 +212,7 @@ describe('the enforcer', () => {
     const { action: _, ...common } = untarpitBy('operator:eve');
     const expiresAt = NOW_MS + 1_000_000;
     desk.standing.set('* user:alice', { ...common, action: 'tarpit', hobble: LEVEL, expiresAt });
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await clock.advance(900_000);
     expect(desk.take()).toEqual([]);
     await clock.advance(LEASE_MS / 3 + 1_000);
@@ -206,10 +224,10 @@ describe('the enforcer', () => {
     let changes = 1;
     desk.offer = async (...args) => {
       const result = await offer(...args);
-      if (changes-- > 0) enforcer.claims.lift(record({ verdict: 'leave', level: null, reason: 'raised' }));
+      if (changes-- > 0) enforcer.claims.lift(verdict({ hobble: null, reason: 'raised' }));
       return result;
     };
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
     await enforcer.runOnce();
     expect(desk.take()).toEqual(['tarpit! * user:alice', 'untarpit! * user:alice']);
@@ -217,8 +235,8 @@ describe('the enforcer', () => {
   });
 
   it('released by name and yet held by the fleet: no untarpit, but the fleet order becomes the newer one', async () => {
-    const onWeb1 = record({ subject: 'web-1 -', places: [{ host: 'web-1', target: 'user:alice' }] });
-    enforcer.claims.impose(record(), true);
+    const onWeb1 = verdict({ subject: 'web-1 -', places: [{ host: 'web-1', target: 'user:alice' }] });
+    enforcer.claims.impose(verdict(), true);
     enforcer.claims.impose(onWeb1, true);
     await enforcer.runOnce();
     desk.take();
@@ -232,9 +250,9 @@ describe('the enforcer', () => {
     enforcer.stop();
     enforcer = open(true);
     enforcer.start();
-    enforcer.claims.impose(record(), true);
+    enforcer.claims.impose(verdict(), true);
     await clock.advance(LEASE_MS);
-    enforcer.claims.lift(record({ verdict: 'leave', level: null }));
+    enforcer.claims.lift(verdict({ hobble: null }));
     await clock.advance(LEASE_MS);
     expect(desk.asked).toEqual([]);
     expect(enforcer.claims.size).toBe(0);

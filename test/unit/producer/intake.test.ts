@@ -2,71 +2,55 @@
 import { describe, expect, it } from 'vitest';
 import { Enforcer } from '../../../producer/enforcer.ts';
 import { Intake } from '../../../producer/intake.ts';
-import type { Ledger, LedgerChange, LedgerEntry } from '../../../producer/ledger.ts';
+import { Judging } from '../../../producer/judging.ts';
 import type { ReadingInput } from '../../../producer/reading.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { MemoryLedger } from './memory-ledger.ts';
 import { config, NOW_MS } from './support.ts';
 
-/** A ledger in memory whose writing waits until it is let on, and fails where a test says so. */
-class HeldLedger {
-  readonly saved: LedgerChange[] = [];
-  readonly entries = new Map<string, LedgerEntry>();
-  gate: Promise<void> = Promise.resolve();
-  failures = 0;
-
-  async read(accounts: readonly string[]): Promise<Map<string, LedgerEntry>> {
-    const empty = (account: string): LedgerEntry => ({
-      account,
-      records: new Map(),
-      owed: new Map(),
-      meter: null,
-      unreadable: new Map(),
-    });
-    return new Map(accounts.map((account) => [account, this.entries.get(account) ?? empty(account)]));
-  }
-
-  async save(changes: readonly LedgerChange[]): Promise<void> {
-    await this.gate;
-    if (this.failures-- > 0) throw new Error('Connection is closed.');
-    this.saved.push(...changes);
-    for (const { record } of changes) {
-      const entry = (await this.read([record.account])).get(record.account)!;
-      entry.records.set(record.subject, record);
-      this.entries.set(record.account, entry);
-    }
-  }
-}
-
-function open() {
-  const ledger = new HeldLedger();
+function open(memory = new MemoryLedger()) {
   const clock = new FakeClock(NOW_MS);
   const desk = { offer: async () => ({ status: 'given' as const }) as never, standingOnHosts: async () => new Map() };
   const log = silentLogger();
-  const enforcer = new Enforcer({ desk, leaseMs: 900_000, dryRun: true, clock, log, onSettled: async () => {} });
-  const intake = new Intake({ config: config(), ledger: ledger as unknown as Ledger, enforcer, clock, log });
-  return { intake, ledger, enforcer };
+  const nothing = async () => {};
+  const enforcer = new Enforcer({
+    desk,
+    leaseMs: 900_000,
+    dryRun: true,
+    clock,
+    log,
+    onSettled: nothing,
+    confirm: nothing,
+  });
+  const common = { config: config(), redis: memory.redis, ledger: memory.ledger, clock, log };
+  const judging = new Judging({ ...common, enforcer });
+  const intake = new Intake({ ...common, judging });
+  return { intake, memory, enforcer };
 }
 const reading = (used: number, account = 'alice'): ReadingInput => ({ reading: { account, used } });
+const figures = (memory: MemoryLedger) =>
+  memory.saved.flatMap(({ subjects }) =>
+    subjects.map(({ state: { account, standing, limits } }) => {
+      return `${account} ${limits.default?.figure?.used} ${standing.hobble ? 'in' : 'out'}`;
+    }),
+  );
 
 describe('the intake', () => {
   it('judges a batch only when the one before is written down', async () => {
-    const { intake, ledger } = open();
+    const { intake, memory } = open();
     const held = Promise.withResolvers<void>();
-    ledger.gate = held.promise;
+    memory.gate = held.promise;
     const both = Promise.all([intake.accept([reading(2104)]), intake.accept([reading(1900)])]);
     held.resolve();
     await both;
-    expect(ledger.saved.map(({ record }) => record.reason)).toEqual([
-      'cpu 2104 s of 2000 s, until 00:00 UTC',
-      'cpu 1900 s of 2000 s, was over; let go below 1800 s, or at 00:00 UTC',
-    ]);
+    expect(figures(memory)).toEqual(['alice 2104 in', 'alice 1900 in']);
   });
 
   it('says "later" when more waits than may', async () => {
-    const { intake, ledger } = open();
+    const { intake, memory } = open();
     const held = Promise.withResolvers<void>();
-    ledger.gate = held.promise;
+    memory.gate = held.promise;
     const many = Array.from({ length: 120_000 }, (): ReadingInput => ({ refused: 'bad' }));
     const first = intake.accept([reading(1), ...many]);
     await expect(intake.accept(many)).rejects.toMatchObject({ code: 'bound-exceeded' });
@@ -76,8 +60,8 @@ describe('the intake', () => {
   });
 
   it('a pass that could not be written down is not acknowledged, and orders nothing', async () => {
-    const { intake, ledger, enforcer } = open();
-    ledger.failures = 1;
+    const { intake, memory, enforcer } = open();
+    memory.failures = 1;
     await expect(intake.accept([reading(2104)])).rejects.toThrow('Connection is closed.');
     expect(enforcer.claims.size).toBe(0);
     expect(await intake.accept([reading(2104)])).toMatchObject({ accepted: 1 });
@@ -85,21 +69,30 @@ describe('the intake', () => {
   });
 
   it('a verdict that was written before a failure is enforced when the reading comes again', async () => {
-    const { intake, ledger, enforcer } = open();
     const other = open();
     await other.intake.accept([reading(2104)]);
-    ledger.entries.set('alice', other.ledger.entries.get('alice')!);
+    const { intake, enforcer } = open(other.memory);
     await intake.accept([reading(2104)]);
     expect(enforcer.claims.has('alice\naccount')).toBe(true);
   });
 
-  it('of a batch about one account only the end counts', async () => {
-    const { intake, ledger, enforcer } = open();
-    await intake.accept([reading(2104), reading(3), reading(7, 'bob')]);
-    expect(ledger.saved.map(({ record }) => `${record.account} ${record.verdict}`)).toEqual([
-      'alice leave',
-      'bob leave',
+  it('of a batch about one account only the end is written, and each reading is refused alone', async () => {
+    const { intake, memory, enforcer } = open();
+    const result = await intake.accept([
+      reading(1000),
+      reading(2104),
+      { reading: { account: 'alice', used: 1, limitName: 'disk' } },
+      reading(7, 'bob'),
+      { refused: 'not JSON' },
     ]);
-    expect(enforcer.claims.size).toBe(0);
+    expect(result).toEqual({
+      accepted: 3,
+      refused: [
+        { index: 2, why: 'reading.limitName: expected default; got "disk"' },
+        { index: 4, why: 'not JSON' },
+      ],
+    });
+    expect(figures(memory)).toEqual(['alice 2104 in', 'bob 7 out']);
+    expect(enforcer.claims.size).toBe(1);
   });
 });

@@ -3,12 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MeterMemory } from '../../../producer/ledger.ts';
 import { addUp, type Counter, parseHostMeter } from '../../../producer/sources/meter-arithmetic.ts';
-import { resetsSchema, windowAt } from '../../../producer/window.ts';
 import { NOW_MS } from './support.ts';
 
-const resets = resetsSchema.parse({ daily: '00:00' });
-const today = windowAt(resets, NOW_MS);
-const tomorrow = windowAt(resets, today.resetsAtMs);
 const counter = (seconds: number, parts: Partial<Counter> = {}): Counter => ({
   host: 'web-1',
   target: 'user:alice',
@@ -18,9 +14,13 @@ const counter = (seconds: number, parts: Partial<Counter> = {}): Counter => ({
   absentAtMs: null,
   ...parts,
 });
-/** What is used after looking at these, one after the other. */
+/** What is counted after looking at these, one after the other, ten seconds apart. */
 const used = (...looks: Counter[][]) =>
-  looks.reduce<MeterMemory | null>((memory, look) => addUp(memory, look, today) ?? memory, null)?.usedSeconds;
+  looks.reduce<MeterMemory | null>((memory, look, index) => {
+    const atMs = NOW_MS + index * 10_000;
+    const written = look.map((one) => ({ ...one, atMs }));
+    return addUp(memory, written, atMs) ?? memory;
+  }, null)?.totalSeconds;
 
 describe('the meter adds up', () => {
   it.each([
@@ -43,18 +43,22 @@ describe('the meter adds up', () => {
     expect(used(...looks)).toBeCloseTo(expected);
   });
 
-  it('a new window starts at nothing, whatever came while nobody looked', () => {
-    const memory = addUp(addUp(null, [counter(0)], today), [counter(100)], today);
-    const next = addUp(memory, [counter(9_000, { atMs: tomorrow.startsAtMs + 1 })], tomorrow);
-    expect(next).toMatchObject({ window: tomorrow.id, usedSeconds: 0 });
-    expect(addUp(next, [counter(9_001, { atMs: tomorrow.startsAtMs + 2 })], tomorrow)?.usedSeconds).toBe(1);
+  it('counters that nobody wrote anew are no news', () => {
+    const memory = addUp(null, [counter(5)], NOW_MS + 3_000);
+    expect(addUp(memory, [counter(5)], NOW_MS + 33_000)).toBeNull();
+    expect(addUp(null, [], NOW_MS)).toBeNull();
   });
 
-  it('a host that wrote nothing in this window does not count in it', () => {
-    expect(addUp(null, [counter(5, { atMs: today.startsAtMs - 1 })], today)).toBeNull();
+  it('the sum is as old as the oldest counter in it, so that no ended window counts in the next; and never goes back', () => {
+    const both = (atMs: number) => [counter(5, { atMs }), counter(5, { atMs: atMs - 4_000, host: 'web-2' })];
+    const first = addUp(null, both(NOW_MS), NOW_MS + 1_000);
+    expect(first?.atMs).toBe(NOW_MS - 4_000);
+    const behind = addUp(first, [counter(1, { host: 'web-3', atMs: NOW_MS - 60_000 })], NOW_MS + 2_000);
+    expect(behind?.atMs).toBe(NOW_MS - 4_000);
+    expect(addUp(first, both(NOW_MS + 90_000), NOW_MS + 2_000)?.atMs).toBe(NOW_MS + 2_000);
   });
 
-  it('never less than before in one window, and never more than the counters grew', () => {
+  it('never less than before, and never more than the counters grew', () => {
     const look = fc.array(
       fc.record({
         host: fc.constantFrom('a', 'b'),
@@ -67,17 +71,17 @@ describe('the meter adds up', () => {
       fc.property(fc.array(look, { maxLength: 30 }), (looks) => {
         let memory: MeterMemory | null = null;
         let bound = 0;
-        for (const some of looks) {
-          const before: number = memory?.usedSeconds ?? 0;
+        for (const [index, some] of looks.entries()) {
+          const before: number = memory?.totalSeconds ?? 0;
           memory =
             addUp(
               memory,
-              some.map((parts) => counter(parts.seconds, parts)),
-              today,
+              some.map((parts) => counter(parts.seconds, { ...parts, atMs: NOW_MS + index })),
+              NOW_MS + index,
             ) ?? memory;
           bound += some.reduce((sum, { seconds }) => sum + seconds, 0);
-          expect(memory?.usedSeconds ?? 0).toBeGreaterThanOrEqual(before);
-          expect(memory?.usedSeconds ?? 0).toBeLessThanOrEqual(bound);
+          expect(memory?.totalSeconds ?? 0).toBeGreaterThanOrEqual(before);
+          expect(memory?.totalSeconds ?? 0).toBeLessThanOrEqual(bound);
         }
       }),
     );

@@ -1,13 +1,26 @@
 /** Readings: refused one by one with the reason, or completed from the config. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { completeReading, parseReading, parseReadingText, type Reading } from '../../../producer/reading.ts';
+import { Rules } from '../../../producer/policy/rules.ts';
+import {
+  completeReading,
+  parseReading,
+  parseReadingText,
+  placesOfSubject,
+  type Reading,
+} from '../../../producer/reading.ts';
 import { config, MIDNIGHT_MS, NOW_MS } from './support.ts';
 
 describe('a reading is refused with path, expected and got:', () => {
   const nested: unknown = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`);
   it.each([
     ['no account', { used: 1 }, 'reading.account: Invalid input: expected string, received undefined; got nothing'],
+    [
+      'no figure',
+      { account: 'a' },
+      'reading.used: expected either used (in a window) or total (a running total); got nothing',
+    ],
+    ['two figures', { account: 'a', used: 1, total: 1 }, 'reading.used: expected either used'],
     [
       'a text for a number',
       { account: 'a', used: '1' },
@@ -78,38 +91,53 @@ describe('a reading is refused with path, expected and got:', () => {
 describe('a reading is completed from the config:', () => {
   const reading = (parts: Partial<Reading> = {}): Reading => ({ account: 'alice', used: 5, ...parts });
   const complete = (parts: Partial<Reading>, section: object = {}) => {
-    const completed = completeReading(reading(parts), config(section), NOW_MS);
-    return 'usage' in completed ? completed.usage : completed.refused;
+    const one = reading(parts);
+    const all = config(section);
+    const completed = completeReading(one, all, new Rules(all).of(one.account), NOW_MS);
+    if ('refused' in completed) return completed.refused;
+    return { ...completed, places: placesOfSubject(completed.account, completed.subject, all) };
   };
 
   it('limit, unit, window and places, when it says nothing of them', () => {
     expect(complete({})).toEqual({
       account: 'alice',
       subject: 'account',
-      used: 5,
-      limit: 2000,
-      unit: 's',
-      resource: 'cpu',
-      window: '2025-11-24T00:00:00.000Z/2025-11-25T00:00:00.000Z',
-      isWindowNamed: false,
-      resetsAtMs: MIDNIGHT_MS,
-      readAtMs: NOW_MS,
+      reading: {
+        kind: 'figure',
+        id: null,
+        limitName: 'default',
+        used: 5,
+        limit: null,
+        unit: 's',
+        resource: 'cpu',
+        window: null,
+        resetsAtMs: MIDNIGHT_MS,
+        isRolling: false,
+        readAtMs: NOW_MS,
+      },
       places: [{ host: '*', target: 'user:alice' }],
     });
   });
 
   it("its own limit and reset time count, and the config's window does not mix in", () => {
-    const parts = { limit: 7, resetsAt: NOW_MS + 1 };
-    expect(complete(parts)).toMatchObject({ limit: 7, unit: '', resource: '', window: null, resetsAtMs: NOW_MS + 1 });
+    expect(complete({ limit: 7, resetsAt: NOW_MS + 1 })).toMatchObject({
+      reading: { limit: 7, window: null, resetsAtMs: NOW_MS + 1 },
+    });
+  });
+
+  it('a running total is measured by every limit that counts the same', () => {
+    const { used: _, ...rest } = reading();
+    const all = config({ limits: { day: { used: 9 }, hour: { used: 2, window: { rolling: '1h' } } } });
+    expect(completeReading({ ...rest, total: 77, id: 'x' }, all, new Rules(all).of('alice'), NOW_MS)).toMatchObject({
+      reading: { kind: 'total', total: 77, resource: 'cpu', unit: 's', id: 'x' },
+    });
   });
 
   it('an account has the targets and the limit that the config gives it', () => {
     const targets = [{ target: 'uid:1001' }, { host: 'web-1', target: 'user:al' }];
-    const section = { accounts: { alice: { targets, limit: { used: 9, resets: { daily: '06:00' } } } } };
+    const section = { accounts: { alice: { targets, limits: { default: { used: 9, window: { daily: '06:00' } } } } } };
     expect(complete({}, section)).toMatchObject({
-      limit: 9,
-      unit: 's',
-      resetsAtMs: Date.parse('2025-11-25T06:00:00Z'),
+      reading: { limitName: 'default', limit: null, resetsAtMs: Date.parse('2025-11-25T06:00:00Z') },
       places: [
         { host: '*', target: 'uid:1001' },
         { host: 'web-1', target: 'user:al' },
@@ -136,6 +164,14 @@ describe('a reading is completed from the config:', () => {
     ['a target that is none', { target: 'everyone' }, {}, 'reading.target: not a target'],
     ['an account that is no user name', { account: 'a b' }, {}, 'the account is no user name'],
     ['no limit anywhere', {}, { limits: {} }, 'reading.limit: expected a limit'],
+    ['both a figure and a total', { total: 7 }, {}, 'expected either used'],
+    ['a limit of another name', { limitName: 'disk' }, {}, 'reading.limitName: expected default; got "disk"'],
+    [
+      'a figure that could be of two limits',
+      {},
+      { limits: { day: { used: 9 }, hour: { used: 2, window: { rolling: '1h' } } } },
+      'reading.limitName: expected day or hour',
+    ],
     ['a reading from the future', { at: NOW_MS + 61_000 }, {}, "61 s ahead of this machine's clock"],
     [
       'a host on which it has no target',
@@ -149,6 +185,6 @@ describe('a reading is completed from the config:', () => {
 
   it('an account named like a part of every object is an account like any other', () => {
     expect(complete({ account: '__proto__' })).toMatchObject({ places: [{ host: '*', target: 'user:__proto__' }] });
-    expect(complete({ account: 'constructor' })).toMatchObject({ limit: 2000 });
+    expect(complete({ account: 'constructor' })).toMatchObject({ reading: { limitName: 'default' } });
   });
 });

@@ -1,6 +1,14 @@
 /** Redis Cluster would refuse a script or transaction across slots: what is used together must share one. */
 import { describe, expect, it } from 'vitest';
-import { fleetKeys, hostKeys, LEDGER_PATTERN, ledgerKey, ORDERS_QUEUE, queuePrefix } from '../../../shared/keys.ts';
+import {
+  fleetKeys,
+  hostKeys,
+  LEDGER_PATTERN,
+  ledgerKey,
+  ledgerKeys,
+  ORDERS_QUEUE,
+  queuePrefix,
+} from '../../../shared/keys.ts';
 
 describe('the slot computed here', () => {
   it('is Redis’s own (values of the cluster specification and of CLUSTER KEYSLOT)', () => {
@@ -41,6 +49,8 @@ describe('keys', () => {
     expect(ledgerKey('alice')).toMatch(glob);
     for (const key of [...Object.values(fleetKeys), ...Object.values(hostKeys).map((of) => of('ledger'))])
       expect(key).not.toMatch(glob);
+    // What concerns all accounts lies beside them, under no account's name.
+    for (const key of Object.values(ledgerKeys)) expect(ledgerKey(key.slice('hobbler:ledger:'.length))).not.toBe(key);
   });
 });
 
