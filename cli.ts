@@ -11,6 +11,7 @@ import { describeError, EXIT, EXIT_HELP, exitCodeOf } from './cli/exit.ts';
 import { addHoldCommands } from './cli/hold.ts';
 import { addKeyCommands } from './cli/keys.ts';
 import { addOrderCommands } from './cli/orders.ts';
+import { addPinCommands } from './cli/pins.ts';
 import { addReleaseCommand } from './cli/release.ts';
 import { addRunCommand } from './cli/run.ts';
 import { addServiceCommands } from './cli/services.ts';
@@ -56,6 +57,8 @@ function createProgram(cli: Cli, finish: Finish): Command {
   addStatusCommand(program, cli, finish);
   addTopCommand(program, cli, finish);
   addHoldCommands(program, cli, finish);
+  program.commandsGroup('Policy:');
+  addPinCommands(program, cli, finish);
   program.commandsGroup('This machine:');
   addRunCommand(program, cli, finish);
   addReleaseCommand(program, cli, finish);
