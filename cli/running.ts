@@ -30,6 +30,7 @@ export async function runAndTell(
     name: service.name,
     start: () => service.start().catch(keep),
     stop: () => service.stop(),
+    ...(service.reload ? { reload: () => service.reload!() } : {}),
   }));
   const ending = until?.catch(keep);
   ending?.catch(() => {}); // it may fail before anybody waits for it

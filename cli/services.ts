@@ -73,19 +73,23 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
       'after',
       `\nExample:
   HOBBLER_PRODUCER_TOKEN=$(openssl rand -hex 24) hobbler producer
-Orders are signed when HOBBLER_SIGNING_KEY_FILE and HOBBLER_SIGNING_KEY_ID are set (hobbler keys --role producer).`,
+Orders are signed when HOBBLER_SIGNING_KEY_FILE and HOBBLER_SIGNING_KEY_ID are set (hobbler keys --role producer).
+SIGHUP has it read the policy's settings anew; penalties go on. \`hobbler policy check\` says beforehand whether it can.`,
     )
     .action(async ({ listen, dryRun, readings }: ProducerFlags, command: Command) => {
       const settings = new Settings(command, cli);
       const { loadProducerConfig } = await import('../producer/config.ts');
       const { createProducerService } = await import('../producer/service.ts');
       const log = settings.createLog('producer');
-      const producer = createProducerService({
-        config: loadProducerConfig(settings.configPath, cli.environment, {
+      const readConfig = () =>
+        loadProducerConfig(settings.configPath, cli.environment, {
           ...(listen === undefined ? {} : { listen }),
           ...(dryRun === undefined ? {} : { dryRun }),
           ...(readings === undefined ? {} : { files: readings }),
-        }),
+        });
+      const producer = createProducerService({
+        config: readConfig(),
+        readConfig,
         redis: settings.redis('hobbler-producer'),
         ...signedBy(cli),
         clock: cli.clock,

@@ -7,10 +7,10 @@ import type { Clock, Timer } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Redis } from '../shared/redis/connection.ts';
-import type { ProducerConfig } from './config.ts';
 import type { Judging, Sent } from './judging.ts';
 import { ACCOUNTS_AT_A_TIME, type Ledger } from './ledger.ts';
 import { forgetEndedPins } from './operator-words.ts';
+import type { PolicyConfig } from './policy/config.ts';
 import { completeReading, type ReadingInput } from './reading.ts';
 
 export interface IntakeResult {
@@ -20,7 +20,7 @@ export interface IntakeResult {
 }
 
 export interface IntakeOptions {
-  config: Pick<ProducerConfig, 'accounts'>;
+  config: PolicyConfig;
   redis: Redis;
   ledger: Pick<Ledger, 'accounts'>;
   judging: Judging;
@@ -38,7 +38,7 @@ const WORDS_EVERY_MS = 1_000;
 
 export class Intake {
   readonly #options: IntakeOptions;
-  #config: Pick<ProducerConfig, 'accounts'>;
+  #config: PolicyConfig;
   #waiting = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #timers: Timer[] = [];
@@ -54,7 +54,7 @@ export class Intake {
     const { ledger, judging, clock } = this.#options;
     await judging.refreshWords();
     for await (const accounts of ledger.accounts()) judging.know(accounts);
-    await this.takeUp();
+    await this.#takeUp();
     this.#timers = [
       clock.every(WAKE_EVERY_MS, () => this.#quietly(() => this.#wake())),
       clock.every(WORDS_EVERY_MS, () => this.#quietly(() => this.#hearOperators())),
@@ -95,9 +95,17 @@ export class Intake {
     }
   }
 
+  /** Judges every account that is known, by another policy from now on. Rejects when Redis cannot be used. */
+  async reconfigure(config: PolicyConfig): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#config = config;
+      this.#options.judging.reconfigure(config);
+    });
+    await this.#takeUp();
+  }
+
   /** Judges every account that is known: at the start, under another config, or when the brake was let go of. */
-  async takeUp(config = this.#config): Promise<void> {
-    this.#config = config;
+  async #takeUp(): Promise<void> {
     await this.lookAgain(this.#options.judging.known);
   }
 
@@ -137,7 +145,7 @@ export class Intake {
     if (changed.length > 0) await this.lookAgain(changed);
     if (wasLetGo) {
       log.info({ open: words.brake.open }, 'the brake was let go of');
-      await this.takeUp();
+      await this.#takeUp();
     }
     await forgetEndedPins(redis, words.pins, clock.wallMs());
   }

@@ -26,6 +26,8 @@ import { MeterSource } from './sources/meter.ts';
 
 export interface ProducerOptions {
   config: ProducerConfig;
+  /** Reads the config anew, for reload(). Throws invalid-config. */
+  readConfig?: () => ProducerConfig;
   redis: RedisSettings;
   /** Signs the orders; undefined where hosts take unsigned ones. */
   signer?: Signer | undefined;
@@ -42,6 +44,8 @@ export interface ProducerService extends Service {
   feed(source: AsyncIterable<Buffer | string>): Promise<FeedResult>;
   /** Resolves when every file of the config is fed; at once when there is none. */
   readonly filesFed: Promise<FeedResult[]>;
+  /** Reads the config anew and judges every account by its policy; penalties go on. Doors, lease and sources stay. */
+  reload(): Promise<void>;
 }
 
 /** How long closing the door may take before its connections are cut, milliseconds. */
@@ -58,12 +62,14 @@ class Producer implements ProducerService {
   readonly #options: ProducerOptions;
   readonly #stopping = new AbortController();
   readonly #fed = Promise.withResolvers<FeedResult[]>();
+  readonly #restartSettings: string;
   #parts: Parts | undefined;
   #redis: Redis | undefined;
   #url: string | null = null;
 
   constructor(options: ProducerOptions) {
     this.#options = options;
+    this.#restartSettings = restartSettings(options.config);
   }
 
   get url(): string | null {
@@ -91,6 +97,23 @@ class Producer implements ProducerService {
     if (door) this.#url = await door.listen({ host: config.http.host, port: config.http.port });
     log.info({ url: this.#url, dryRun: config.dryRun, meter: meter !== undefined }, 'producer is ready');
     void this.#feedConfigured().then(this.#fed.resolve);
+  }
+
+  async reload(): Promise<void> {
+    const { readConfig, log } = this.#options;
+    const parts = this.#parts;
+    if (!readConfig || !parts) return;
+    try {
+      const config = readConfig();
+      parts.meter?.reconfigure(config);
+      const isKept = restartSettings(config) === this.#restartSettings;
+      if (!isKept) log.warn('http, lease, dryRun or sources have changed; they take effect with a restart');
+      await parts.intake.reconfigure(config);
+      log.info('the policy was read anew');
+    } catch (error) {
+      // Judged by the new policy all the same, where it could be read: each account at its next reading or renewal.
+      log.error(`reload: ${messageOf(error)}`);
+    }
   }
 
   async stop(): Promise<void> {
@@ -147,9 +170,13 @@ class Producer implements ProducerService {
   }
 }
 
+/** What a reload does not change. */
+function restartSettings({ http, lease, dryRun, sources }: ProducerConfig): string {
+  return JSON.stringify({ http, lease, dryRun, sources });
+}
+
 interface Parts {
   intake: Intake;
-  judging: Judging;
   enforcer: Enforcer;
   janitor: Janitor;
   meter: MeterSource | undefined;
@@ -187,7 +214,6 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
   const { http, meter } = config.sources;
   return {
     intake,
-    judging,
     enforcer,
     janitor: new Janitor(redis, clock, log),
     meter: meter && new MeterSource({ config, everyMs: meter.every, redis, ledger, judging, intake, clock, log }),

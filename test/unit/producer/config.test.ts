@@ -108,6 +108,12 @@ describe('the door', () => {
     expect(loadProducerConfig(path, { producerToken: TOKEN }).http.tokens).toEqual([`${TOKEN}-2`, TOKEN]);
   });
 
+  it('is the same when it is read again, as a reload does', () => {
+    const read = () => loadProducerConfig(undefined, { producerToken: TOKEN }, { files: ['a.jsonl'] });
+    expect(read()).toEqual(read());
+    expect(read().sources.files).toEqual(['a.jsonl']);
+  });
+
   it('needs none when there is no door', () => {
     expect(loadProducerConfig(file('producer: { sources: { http: false } }'), noToken).sources.http).toBe(false);
   });

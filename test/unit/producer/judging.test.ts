@@ -64,9 +64,7 @@ async function start(memory: MemoryLedger, clock: FakeClock, section: object = {
     },
     take: () => given.splice(0),
     reconfigure: async (section: object) => {
-      const next = config({ brake: 'off', ...section });
-      judging.reconfigure(next);
-      await intake.takeUp(next);
+      await intake.reconfigure(config({ brake: 'off', ...section }));
       await enforcer.runOnce();
     },
   };

@@ -38,6 +38,29 @@ describe('runServices', () => {
     expect(events.slice(2)).toEqual(['stop b', 'stop a']);
   });
 
+  it('on SIGHUP reloads what can be reloaded, and goes on', async () => {
+    const events: string[] = [];
+    const reload = async () => void events.push('reload');
+    const running = runServices([{ ...recorded(events, 'a'), reload }], clock, log);
+    await clock.advance(0);
+    process.emit('SIGHUP', 'SIGHUP');
+    process.emit('SIGHUP', 'SIGHUP');
+    await clock.advance(0);
+    expect(events).toEqual(['start a', 'reload', 'reload']);
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(await running).toBe(0);
+  });
+
+  it('on SIGHUP ends all where one of them cannot reload: its terminal has gone', async () => {
+    const events: string[] = [];
+    const reload = async () => void events.push('reload');
+    const running = runServices([recorded(events, 'a'), { ...recorded(events, 'b'), reload }], clock, log);
+    await clock.advance(0);
+    process.emit('SIGHUP', 'SIGHUP');
+    expect(await running).toBe(0);
+    expect(events).not.toContain('reload');
+  });
+
   it('ends when what it runs for is done', async () => {
     const events: string[] = [];
     expect(await runServices([recorded(events, 'a')], clock, log, Promise.resolve())).toBe(0);
