@@ -12,6 +12,7 @@ import { addHoldCommands } from './cli/hold.ts';
 import { addKeyCommands } from './cli/keys.ts';
 import { addOrderCommands } from './cli/orders.ts';
 import { addPinCommands } from './cli/pins.ts';
+import { addPolicyCommands } from './cli/policy.ts';
 import { addReleaseCommand } from './cli/release.ts';
 import { addRunCommand } from './cli/run.ts';
 import { addServiceCommands } from './cli/services.ts';
@@ -59,6 +60,7 @@ function createProgram(cli: Cli, finish: Finish): Command {
   addHoldCommands(program, cli, finish);
   program.commandsGroup('Policy:');
   addPinCommands(program, cli, finish);
+  addPolicyCommands(program, cli, finish);
   program.commandsGroup('This machine:');
   addRunCommand(program, cli, finish);
   addReleaseCommand(program, cli, finish);

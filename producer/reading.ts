@@ -140,7 +140,8 @@ export function completeReading(
   return 'refused' in attributed ? { refused: printable(attributed.refused) } : { account, subject, ...attributed };
 }
 
-function subjectOf({ host, target }: Reading): string {
+/** What of an account a reading is about. */
+export function subjectOf({ host, target }: Reading): string {
   if (host === undefined && target === undefined) return ACCOUNT_WIDE;
   return `${host ?? FLEET} ${target ?? ANY_TARGET}`;
 }
