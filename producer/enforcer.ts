@@ -6,9 +6,10 @@
 import type { Clock, Timer } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { FLEET, type Order } from '../shared/order.ts';
+import { FLEET, type Hobble, type Order } from '../shared/order.ts';
 import type { MayOvertake, OfferResult, OrderIssuer, OrderRequest } from '../shared/redis/issuer.ts';
 import { type ClaimedPlace, Claims, type Settled, strongest } from './claims.ts';
+import { isSame } from './policy/standing.ts';
 import { isReleasedByOther, mayRenew, mayTarpit, mayUntarpit, POLICY } from './precedence.ts';
 
 /** The way to the hosts, as far as the enforcer needs it. */
@@ -35,6 +36,8 @@ export interface EnforcerOptions {
 const AT_A_TIME = 16;
 /** How often it looks for what is due. */
 const LOOK_EVERY_MS = 1_000;
+/** Workers look at the state every 10 s; an order that is to last on is renewed before. */
+const RECONCILED_WITHIN_MS = 15_000;
 /** The pause before an order that was refused is tried again; one that Redis's absence kept waits for the next look. */
 const AGAIN_AFTER_MS = 10_000;
 
@@ -82,13 +85,15 @@ export class Enforcer {
     this.#isKicked = false;
     let due = this.claims.due(clock.bootMs());
     try {
+      // New verdicts wait for nobody; renewals are asked for once more.
+      const faults = await this.#settleAll(due.filter(({ next }) => next !== 'renew'));
       const renewed = due.filter(({ next }) => next === 'renew').flatMap(({ claims }) => [...claims.values()]);
       if (renewed.length > 0) {
         await confirm([...new Set(renewed.map(({ account }) => account))]);
         due = this.claims.due(clock.bootMs());
+        if (!this.#options.dryRun) await this.#noticeReleases(due);
+        faults.push(...(await this.#settleAll(due)));
       }
-      if (!this.#options.dryRun) await this.#noticeReleases(due);
-      const faults = await this.#settleAll(due);
       if (faults.length > 0) log.warn({ failed: faults.length, first: faults.slice(0, 5) }, 'orders not given');
       const settled = this.claims.takeSettled();
       if (settled.length > 0) await onSettled(settled);
@@ -157,11 +162,12 @@ export class Enforcer {
     const forMs = Math.min(leaseMs, (untilMs ?? Number.POSITIVE_INFINITY) - clock.wallMs());
     const nextDueMs = clock.bootMs() + leaseMs / 3;
     if (forMs <= 0) return nextDueMs;
+    const isFirst = claimed.next === 'tarpit';
+    const isToldAtOnce = isFirst || isOverdue(claimed, hobble, clock.wallMs());
     claimed.offered = hobble;
     claimed.endsAtMs = forMs < leaseMs ? untilMs : null;
-    const isFirst = claimed.next === 'tarpit';
     const request = { ...claimed.place, action: 'tarpit' as const, account, hobble: hobble!, forMs, reason };
-    const result = await this.#offer(request, isFirst, isFirst ? mayTarpit : mayRenew(claimed.tarpittedAtMs));
+    const result = await this.#offer(request, isToldAtOnce, isFirst ? mayTarpit : mayRenew(claimed.tarpittedAtMs));
     if (result?.status === 'given' && isFirst) claimed.tarpittedAtMs = result.order.issuedAt;
     if (result?.status === 'gave-way' && result.to.action === 'untarpit') this.#overrule(claimed, result.to);
     return result === null || claimed.overruledBy !== null ? Number.POSITIVE_INFINITY : nextDueMs;
@@ -210,6 +216,12 @@ export class Enforcer {
       'released by another; the policy keeps out until its next verdict',
     );
   }
+}
+
+/** Whether hosts cannot wait until they reconcile: another duty cycle, or an end that comes before that and is put off. */
+function isOverdue({ offered, endsAtMs }: ClaimedPlace, hobble: Hobble | null, nowMs: number): boolean {
+  if (offered === null) return false;
+  return !isSame(offered, hobble) || (endsAtMs !== null && endsAtMs - nowMs < RECONCILED_WITHIN_MS);
 }
 
 /** Whether another place may still succeed: the order was refused, or Redis answered with an error about its keys. */

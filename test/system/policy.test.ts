@@ -27,7 +27,7 @@ let producer: TestService;
 beforeAll(async () => {
   server = await startRedis();
   redis = connectTest(server);
-  configure('  limits: { day: { used: 2000 } }\n  brake: { share: 0.5, atLeast: 2 }\n');
+  configure('  limits: { day: { used: 2000 } }\n  brake: { share: 0.5, atLeast: 5 }\n');
   producer = await startService('producer', server, { HOBBLER_PRODUCER_TOKEN: TOKEN, HOBBLER_CONFIG });
 });
 afterAll(async () => {
@@ -98,7 +98,7 @@ test('SIGHUP takes a new config up and loses no penalty; a broken one changes no
   });
   process.kill(producer.pid, 'SIGHUP');
   await until(() => producer.log().includes('got \\"lots\\"'), { deadlineMs: 3_000, what: 'the fault in the log' });
-  configure('  limits: { day: { used: 1000 } }\n  brake: { share: 0.5, atLeast: 2 }\n');
+  configure('  limits: { day: { used: 1000 } }\n  brake: { share: 0.5, atLeast: 5 }\n');
   expect(await hobbler('policy', 'check', HOBBLER_CONFIG)).toMatchObject({ code: 0 });
   process.kill(producer.pid, 'SIGHUP');
   await untilOrdered('tarpit', 'bob');

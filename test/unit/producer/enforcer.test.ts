@@ -132,6 +132,24 @@ describe('the enforcer', () => {
     expect(MIDNIGHT_MS - NOW_MS).toBeGreaterThan(LEASE_MS);
   });
 
+  it('tells hosts at once of another duty cycle, and of an end that is put off', async () => {
+    const hobble = { ...LEVEL, stopMs: 400 };
+    enforcer.claims.impose(verdict({ untilMs: NOW_MS + 60_000 }), true);
+    await enforcer.runOnce();
+    enforcer.claims.impose(verdict({ untilMs: NOW_MS + 60_000, hobble }), false);
+    await enforcer.runOnce();
+    expect(desk.take()).toEqual(['tarpit! * user:alice', 'tarpit! * user:alice']);
+    // Ten seconds before its end, that is soon enough only by a job; a minute before, the state will do.
+    enforcer.claims.impose(verdict({ untilMs: NOW_MS + 90_000, hobble }), false);
+    await enforcer.runOnce();
+    expect(desk.take()).toEqual(['tarpit * user:alice']);
+    await clock.advance(80_000);
+    enforcer.claims.impose(verdict({ untilMs: NOW_MS + 3_000_000, hobble }), false);
+    await enforcer.runOnce();
+    expect(desk.take()).toEqual(['tarpit! * user:alice']);
+    expect(desk.standing.get('* user:alice')).toMatchObject({ expiresAt: clock.wallMs() + LEASE_MS });
+  });
+
   it('renews only what still stands by then: another producer may have let it go', async () => {
     enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();
