@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Redis } from '../shared/redis/connection.ts';
+import type { Enforcer } from './enforcer.ts';
 import type { Judging, Sent } from './judging.ts';
 import { ACCOUNTS_AT_A_TIME, type Ledger } from './ledger.ts';
 import { forgetEndedPins } from './operator-words.ts';
@@ -24,6 +25,7 @@ export interface IntakeOptions {
   redis: Redis;
   ledger: Pick<Ledger, 'accounts'>;
   judging: Judging;
+  enforcer: Pick<Enforcer, 'kick'>;
   clock: Clock;
   log: Logger;
   onResult?: (result: IntakeResult) => void;
@@ -86,7 +88,7 @@ export class Intake {
     }
   }
 
-  /** Judges these accounts without a reading, upon what the ledger says now. Rejects when Redis cannot be used. */
+  /** Judges these accounts without a reading, upon what the ledger says now; orders nothing. Rejects when Redis cannot be used. */
   async lookAgain(accounts: readonly string[]): Promise<void> {
     // Some at a time, so that readings come in between.
     for (let start = 0; start < accounts.length; start += ACCOUNTS_AT_A_TIME) {
@@ -107,10 +109,11 @@ export class Intake {
   /** Judges every account that is known: at the start, under another config, or when the brake was let go of. */
   async #takeUp(): Promise<void> {
     await this.lookAgain(this.#options.judging.known);
+    this.#options.enforcer.kick();
   }
 
   async #pass(inputs: readonly ReadingInput[]): Promise<IntakeResult> {
-    const { judging, clock } = this.#options;
+    const { judging, enforcer, clock } = this.#options;
     const nowMs = clock.wallMs();
     const refused: IntakeResult['refused'] = [];
     const batch = new Map<string, Map<string, Sent[]>>();
@@ -129,20 +132,26 @@ export class Intake {
       sent.push({ index, reading });
       batch.set(account, subjects.set(subject, sent));
     });
-    if (batch.size > 0) refused.push(...(await judging.judge(batch)));
+    if (batch.size > 0) {
+      refused.push(...(await judging.judge(batch)));
+      enforcer.kick();
+    }
     refused.sort((a, b) => a.index - b.index);
     return { accepted: inputs.length - refused.length, refused };
   }
 
   async #wake(): Promise<void> {
-    const { judging, clock } = this.#options;
-    while (await this.#inTurn(() => judging.judgeDue(clock.wallMs())));
+    const { judging, enforcer, clock } = this.#options;
+    while ((await this.#inTurn(() => judging.judgeDue(clock.wallMs()))) > 0) enforcer.kick();
   }
 
   async #hearOperators(): Promise<void> {
-    const { judging, redis, clock, log } = this.#options;
+    const { judging, enforcer, redis, clock, log } = this.#options;
     const { changed, wasLetGo, words } = await this.#inTurn(() => judging.refreshWords());
-    if (changed.length > 0) await this.lookAgain(changed);
+    if (changed.length > 0) {
+      await this.lookAgain(changed);
+      enforcer.kick();
+    }
     if (wasLetGo) {
       log.info({ open: words.brake.open }, 'the brake was let go of');
       await this.#takeUp();

@@ -145,7 +145,7 @@ export class Judging {
    * other producers are always quicker; rejects with what Redis answered when it could not be written.
    */
   async judge(batch: Batch): Promise<Refusal[]> {
-    const { ledger, enforcer, clock } = this.#options;
+    const { ledger, clock } = this.#options;
     const refused: Refusal[] = [];
     this.know([...batch.keys()]);
     let waiting = batch;
@@ -178,12 +178,11 @@ export class Judging {
       }
       waiting = new Map([...waiting].filter(([account]) => overtaken.has(account)));
     }
-    enforcer.kick();
     return refused;
   }
 
-  /** Judges whom time alone changes by now, some of them; true: there are more. Rejects like `judge`. */
-  async judgeDue(nowMs: number): Promise<boolean> {
+  /** Judges whom time alone changes by now, some of them; returns how many. Rejects like `judge`. */
+  async judgeDue(nowMs: number): Promise<number> {
     const batch: Batch = new Map();
     const due: Track[] = [];
     while (due.length < DUE_AT_A_TIME && this.#wakes.nextAtMs <= nowMs) {
@@ -210,7 +209,7 @@ export class Judging {
       }
       throw error;
     }
-    return this.#wakes.nextAtMs <= nowMs;
+    return due.length;
   }
 
   #casesOf(waiting: Batch, entries: ReadonlyMap<string, LedgerEntry>): SubjectCase[] {

@@ -207,6 +207,7 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
     redis,
     ledger,
     judging,
+    enforcer,
     clock,
     log,
     onResult: (result) => metrics.readings(result),

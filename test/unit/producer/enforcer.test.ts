@@ -164,6 +164,17 @@ describe('the enforcer', () => {
     expect(desk.take()).toEqual(['untarpit! * user:alice']);
   });
 
+  it('tries once a second what cannot be renewed, and asks no faster whether it still stands', async () => {
+    enforcer.claims.impose(verdict(), false);
+    let asked = 0;
+    confirm = () => {
+      asked++;
+    };
+    desk.trouble = () => new Error('Command timed out');
+    await clock.advance(10_500);
+    expect(asked).toBe(10);
+  });
+
   it('untarpits once, and reports the debt as settled', async () => {
     enforcer.claims.impose(verdict(), true);
     await enforcer.runOnce();

@@ -25,7 +25,7 @@ function open(memory = new MemoryLedger()) {
   });
   const common = { config: config(), redis: memory.redis, ledger: memory.ledger, clock, log };
   const judging = new Judging({ ...common, enforcer });
-  const intake = new Intake({ ...common, judging });
+  const intake = new Intake({ ...common, judging, enforcer });
   return { intake, memory, enforcer };
 }
 const reading = (used: number, account = 'alice'): ReadingInput => ({ reading: { account, used } });

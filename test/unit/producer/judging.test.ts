@@ -2,6 +2,7 @@
  * Producers upon one ledger, on clocks that stand still: two at once, one that was away, operators, the brake, and time
  * that alone changes something. The orders are those that the claims ask for.
  */
+import fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
 import { Enforcer } from '../../../producer/enforcer.ts';
 import { Intake } from '../../../producer/intake.ts';
@@ -45,7 +46,7 @@ async function start(memory: MemoryLedger, clock: FakeClock, section: object = {
   });
   const common = { config: all, redis: memory.redis, ledger: memory.ledger, clock, log };
   const judging = new Judging({ ...common, enforcer });
-  const intake = new Intake({ ...common, judging });
+  const intake = new Intake({ ...common, judging, enforcer });
   await intake.start();
   enforcer.start();
   const stop = () => {
@@ -248,4 +249,48 @@ it('a state that cannot be read lets its account go at the next reading, and not
   expect(producer.take()).toEqual([]);
   await producer.send({ account: 'alice', used: 1 });
   expect(producer.take()).toEqual(OUT);
+});
+
+it('whichever of two producers takes which reading, and both at once, the ledger is as one alone would have it', async () => {
+  const arrival = fc.record({
+    to: fc.constantFrom<('one' | 'two' | 'both')[]>('one', 'two', 'both'),
+    afterMs: fc.integer({ min: 0, max: 200_000 }),
+    account: fc.constantFrom('alice', 'bob'),
+    used: fc.integer({ min: 0, max: 4_000 }),
+    window: fc.constantFrom('a', 'b', undefined),
+  });
+  const ladders = {
+    standard: {
+      levels: [
+        { runMs: 50, stopMs: 50, for: '2m' },
+        { runMs: 10, stopMs: 200 },
+      ],
+    },
+  };
+  const play = async (
+    arrivals: readonly (typeof arrival extends fc.Arbitrary<infer T> ? T : never)[],
+    count: 1 | 2,
+  ) => {
+    const [memory, clock] = [new MemoryLedger(), new FakeClock(NOW_MS)];
+    const first = await start(memory, clock, { ladders });
+    const second = count === 2 ? await start(memory, clock, { ladders }) : first;
+    for (const [index, { to, afterMs, window, ...figures }] of arrivals.entries()) {
+      await clock.advance(afterMs);
+      const reading = { ...figures, id: `r-${index}`, ...(window === undefined ? {} : { window }) };
+      const takers = to === 'both' ? [first, second] : [to === 'one' ? first : second];
+      await Promise.all(takers.map((producer) => producer.send(reading)));
+    }
+    await clock.advance(600_000);
+    first.stop();
+    second.stop();
+    return [...memory.accountsKept]
+      .map(([account, { states }]) => [account, [...states.values()].map((text) => JSON.parse(text))])
+      .sort();
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.array(arrival, { minLength: 1, maxLength: 8 }), async (arrivals) => {
+      expect(await play(arrivals, 2)).toEqual(await play(arrivals, 1));
+    }),
+    { numRuns: 25 },
+  );
 });
