@@ -130,6 +130,18 @@ it('two producers that take the same readings at once agree, and count each once
   expect(one.judging.tarpitted).toBe(0);
 });
 
+it('of two different readings at once, one to each producer, neither is lost', async () => {
+  const [memory, clock] = [new MemoryLedger(), new FakeClock(NOW_MS)];
+  const [one, two] = [await start(memory, clock), await start(memory, clock)];
+  const total = (total: number, at: number) => ({ account: 'alice', total, at, id: `${at}` });
+  await one.send(total(100, NOW_MS - 9_000));
+  await Promise.all([one.send(total(1_300, NOW_MS - 5_000)), two.send(total(2_500, NOW_MS - 1_000))]);
+  const state = (await memory.read(['alice'])).get('alice')!.states.get('account')!;
+  expect(state.ids).toHaveLength(3);
+  expect(state.totals['cpu\ts']!.samples.map(([, counter]) => counter)).toEqual([100, 1_300, 2_500]);
+  expect(state.standing.hobble).toEqual(LEVEL);
+});
+
 it('a producer that was away renews what stood, and lets go at once whose time has come', async () => {
   const [memory, clock] = [new MemoryLedger(), new FakeClock(NOW_MS)];
   const first = await start(memory, clock);
