@@ -95,8 +95,13 @@ async function explainAccount(cli: Cli, settings: Settings, account: string, asJ
   const { readAccountPage } = await import('../producer/account-lookup.ts');
   const { withRedis } = await import('./redis.ts');
   const config = loadSection(settings.configPath, 'producer', producerSchema);
-  const page = await withRedis(settings, (redis) => readAccountPage(redis, config, account, cli.clock.wallMs()));
-  if (!page) throw new HobblerError('not-found', 'nothing is known of this account', { where: account.slice(0, 80) });
+  const found = await withRedis(settings, (redis) => readAccountPage(redis, config, account, cli.clock.wallMs()));
+  if (!found) throw new HobblerError('not-found', 'nothing is known of this account', { where: account.slice(0, 80) });
+  const { page, foreignLimits } = found;
+  if (foreignLimits.length > 0)
+    cli.note(
+      `hobbler: the config here has no limit ${foreignLimits.join(', ')}, of which the ledger knows; is it the producer's?`,
+    );
   cli.out(asJson ? JSON.stringify(page, null, 2) : pageLines(page).join('\n'));
   return EXIT.ok;
 }

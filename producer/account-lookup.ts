@@ -13,23 +13,33 @@ import { Rules } from './policy/rules.ts';
 import { isReleasedByOther } from './precedence.ts';
 import { subjectKey } from './subject-verdict.ts';
 
+export interface AccountLookup {
+  page: AccountPage;
+  /** Limits that the ledger knows and this config does not: it may be another than the producer's. */
+  foreignLimits: string[];
+}
+
 /** Null when nothing is known of the account. Rejects when Redis cannot be asked. */
 export async function readAccountPage(
   redis: Redis,
   config: PolicyConfig,
   account: string,
   nowMs: number,
-): Promise<AccountPage | null> {
+): Promise<AccountLookup | null> {
   const [entries, { pins, brake }] = await Promise.all([new Ledger(redis).read([account]), readOperatorWords(redis)]);
   const entry = entries.get(account)!;
   const overruled = await findOverruled(redis, entry);
-  return describeAccount(entry, {
-    rules: new Rules(config).of(account),
+  const rules = new Rules(config).of(account);
+  const page = describeAccount(entry, {
+    rules,
     pin: pins.get(account) ?? null,
     mayEnter: config.brake === 'off' || !isHeld(brake),
     overruledBy: (key) => overruled.get(key) ?? null,
     nowMs,
   });
+  const names = [...entry.states.values()].flatMap(({ limits }) => Object.keys(limits));
+  const isForeign = (name: string) => !name.startsWith('*') && !rules.limits.some((limit) => limit.name === name);
+  return page && { page, foreignLimits: [...new Set(names)].filter(isForeign) };
 }
 
 /** By subjectKey: who has released a place of it since it was put in. */

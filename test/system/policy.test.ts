@@ -74,6 +74,10 @@ test('an account is explained, pinned out, and left to the policy again', { time
   expect(explained.out).toMatch(/^alice is slowed down to 10 ms of every 210 ms since .*: cpu 2104 s of 2000 s/);
   expect(explained.out).toContain('user:alice of every host');
 
+  writeFileSync(join(dir, 'other.yaml'), 'producer: { limits: { week: { used: 9 } } }\n');
+  const elsewhere = await hobbler('--config', join(dir, 'other.yaml'), 'policy', 'explain', 'alice');
+  expect(elsewhere.out).toContain("no limit day, of which the ledger knows; is it the producer's?");
+
   expect((await hobbler('pin', 'alice', '--reason', 'x')).code).toBe(2);
   expect((await hobbler('pin', 'alice', '--in', '--reason', 'x')).code).toBe(2);
   const pinned = await hobbler('pin', 'alice', '--out', '--until', 'tomorrow', '--reason', 'her thesis');
