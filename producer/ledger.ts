@@ -74,6 +74,9 @@ export interface LedgerChange {
   forget: readonly string[];
 }
 
+/** What is wrong with a field is told in so many characters: a broken state can be wrong in a thousand places. */
+const MAX_WHY_CHARS = 300;
+
 const STATE = 'state:';
 const PLACES = 'places:';
 const OWED = 'owed:';
@@ -153,13 +156,13 @@ export class Ledger {
 
   /** The names of all accounts of which something is remembered, some at a time; one may come twice. */
   async *accounts(): AsyncGenerator<string[]> {
-    const prefix = LEDGER_PATTERN.slice(0, -1);
+    const prefix = LEDGER_PATTERN.slice(0, LEDGER_PATTERN.indexOf('*'));
     let cursor = '0';
     do {
       const reply = await this.#redis.scan(cursor, 'MATCH', LEDGER_PATTERN, 'COUNT', ACCOUNTS_AT_A_TIME);
       const [next, keys] = reply as [string, string[]];
       cursor = next;
-      yield keys.map((key) => key.slice(prefix.length + 1, -1)).filter((name, i) => ledgerKey(name) === keys[i]);
+      yield keys.map((key) => key.slice(prefix.length, -1)).filter((name, i) => ledgerKey(name) === keys[i]);
     } while (cursor !== '0');
   }
 
@@ -210,7 +213,8 @@ export function emptyEntry(account: string): LedgerEntry {
   };
 }
 
-function parseEntry(account: string, hash: Record<string, string> | null): LedgerEntry {
+/** Reads one account's hash; null stands for a key that is none. Never throws: what cannot be read is told in the entry. */
+export function parseEntry(account: string, hash: Record<string, string> | null): LedgerEntry {
   const entry = emptyEntry(account);
   if (hash === null) {
     entry.unreadable.set(WHOLE_KEY, 'the key holds something that is no hash');
@@ -220,7 +224,7 @@ function parseEntry(account: string, hash: Record<string, string> | null): Ledge
     try {
       parseField(entry, field, text);
     } catch (error) {
-      entry.unreadable.set(field, messageOf(error).slice(0, 300));
+      entry.unreadable.set(field, messageOf(error).slice(0, MAX_WHY_CHARS));
     }
   }
   return entry;
@@ -231,7 +235,7 @@ function parseField(entry: LedgerEntry, field: string, text: string): void {
   const [state, places, owed, record] = [of(STATE), of(PLACES), of(OWED), of(RECORD)];
   if (state !== undefined) {
     const parsed = parseState(text, entry.account, state);
-    if ('unreadable' in parsed) entry.unreadable.set(field, parsed.unreadable);
+    if ('unreadable' in parsed) entry.unreadable.set(field, parsed.unreadable.slice(0, MAX_WHY_CHARS));
     else entry.states.set(state, parsed);
   } else if (places !== undefined) entry.places.set(places, placesSchema.parse(JSON.parse(text)));
   else if (owed !== undefined) entry.owed.set(owed, debtSchema.parse(JSON.parse(text)));

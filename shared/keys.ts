@@ -59,5 +59,5 @@ export const ledgerKeys = {
   brake: 'hobbler:ledger:brake',
 };
 
-/** The pattern under which all ledgers lie, for SCAN. */
-export const LEDGER_PATTERN = 'hobbler:ledger:*';
+/** The pattern under which the ledgers of all accounts lie, and nothing else. */
+export const LEDGER_PATTERN = ledgerKey('*');

@@ -79,6 +79,8 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     name: 'systemd',
     start: async () => ready(),
     ready,
+    // It has no settings of its own, and must not be why a SIGHUP ends a service that can reload.
+    reload: async () => {},
     stop: async () => {
       timer?.cancel();
       send(['STOPPING=1', statusLine('stopping')]);

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { HobblerError } from '../errors.ts';
-import { fleetKeys, hostKeys, LEDGER_PATTERN, ORDERS_QUEUE, queuePrefix } from '../keys.ts';
+import { fleetKeys, hostKeys, LEDGER_PATTERN, ledgerKeys, ORDERS_QUEUE, queuePrefix } from '../keys.ts';
 
 export type AclRole = { role: 'worker'; host: string } | { role: 'producer' } | { role: 'admin' };
 
@@ -90,7 +90,14 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
         // SCAN shows the names of all keys, and of no other role is it asked.
         keyless: [...CONNECTION, 'scan'],
         grants: [
-          { access: 'RW', keys: [LEDGER_PATTERN], commands: ['hgetall', 'hset', 'hdel', 'pexpire', 'del'] },
+          {
+            access: 'RW',
+            keys: [LEDGER_PATTERN],
+            commands: ['hget', 'hgetall', 'hset', 'hdel', 'pexpire', 'del', ...SCRIPTS],
+          },
+          // It forgets pins that have ended, and sets none.
+          { access: 'RW', keys: [ledgerKeys.pins], commands: ['hget', 'hgetall', 'hdel', ...SCRIPTS] },
+          { access: 'RW', keys: [ledgerKeys.brake], commands: ['get', 'set'] },
           { access: 'RW', keys: [queueKeys(ANY)], commands: ADD_JOBS },
           { access: 'RW', keys: [hostKeys.desired(ANY)], commands: ORDER_RECORDS },
           { access: 'RW', keys: FLEET_KEYS, commands: FLEET_RECORDS },
@@ -110,11 +117,15 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
           { access: 'RW', keys: [hostKeys.desired(ANY)], commands: ORDER_RECORDS },
           { access: 'RW', keys: FLEET_KEYS, commands: FLEET_RECORDS },
           { access: 'RW', keys: [hostKeys.hold(ANY), fleetKeys.hold], commands: ['get', 'set', 'del'] },
+          { access: 'RW', keys: [ledgerKeys.pins], commands: ['hgetall', 'hlen', 'hexists', 'hset', 'hdel'] },
+          { access: 'RW', keys: [ledgerKeys.brake], commands: ['get', 'set'] },
           {
             access: 'R',
             keys: [
               ...[hostKeys.status(ANY), hostKeys.observed(ANY), hostKeys.audit(ANY)],
               ...[fleetKeys.hosts, fleetKeys.audit],
+              // To explain an account; what is remembered of it is the producer's to change.
+              LEDGER_PATTERN,
             ],
             commands: ['get', 'hgetall', 'smembers', 'xrevrange'],
           },

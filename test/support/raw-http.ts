@@ -39,4 +39,4 @@ export function sendRaw(url: string, text: string, { drip = '', dripEveryMs = 30
 }
 
 /** What a stack trace or a path of this installation looks like in an answer. */
-export const STACK = /\bat .{0,200}:\d+:\d+|node_modules|\.(?:ts|js):\d+|file:\/\//;
+export const STACK = /\bat .{0,200}\D:\d+:\d+|node_modules|\.(?:ts|js):\d+|file:\/\//;

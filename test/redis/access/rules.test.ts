@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fleetKeys, hostKeys, ledgerKey, ORDERS_QUEUE, queuePrefix } from '../../../shared/keys.ts';
+import { fleetKeys, hostKeys, ledgerKey, ledgerKeys, ORDERS_QUEUE, queuePrefix } from '../../../shared/keys.ts';
 import { type AclRole, aclRules, aclUserName, passwordRule } from '../../../shared/redis/acl.ts';
 import { connectTest, startRedis } from '../../support/redis.ts';
 import { type RedisWithUsers, startRedisWithUsers } from '../../support/redis-users.ts';
@@ -66,7 +66,9 @@ const FLEET: typeof FAMILIES = [
   ['hosts', () => fleetKeys.hosts, 'set', 'a', 'r', 'r'],
   ['fleet audit', () => fleetKeys.audit, 'stream', '', 'a', 'ra'],
   ['fleet hold', () => fleetKeys.hold, 'string', 'r', '', 'rw'],
-  ['ledger', () => ledgerKey('alice'), 'hash', '', 'rw', ''],
+  ['ledger', () => ledgerKey('alice'), 'hash', '', 'rw', 'r'],
+  ['pins', () => ledgerKeys.pins, 'hash', '', 'rw', 'rw'],
+  ['brake', () => ledgerKeys.brake, 'string', '', 'rw', 'rw'],
 ];
 
 async function waysOf(role: AclRole, key: string, type: keyof typeof WAYS): Promise<string> {
@@ -88,7 +90,7 @@ describe('a key family', () => {
   it('is in this table: every key of shared/keys.ts', () => {
     const named = new Set([...FAMILIES, ...FLEET].map(([, key]) => key('h')));
     for (const key of Object.values(hostKeys)) expect(named).toContain(key('h'));
-    for (const key of Object.values(fleetKeys)) expect(named).toContain(key);
+    for (const key of [...Object.values(fleetKeys), ...Object.values(ledgerKeys)]) expect(named).toContain(key);
   });
 
   it.each(FAMILIES)('%s: of the own host, by producer, by admin', async (_name, key, type, own, producer, admin) => {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { fleetKeys, hostKeys, ledgerKey } from '../../../shared/keys.ts';
+import { fleetKeys, hostKeys, ledgerKey, ledgerKeys } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import type { Order } from '../../../shared/order.ts';
 import { openQueue } from '../../../shared/queue.ts';
@@ -41,7 +41,15 @@ const urls = { worker: '', producer: '', admin: '' };
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'hobbler-users-'));
   const config = join(dir, 'hobbler.yaml');
-  writeFileSync(config, 'producer: { limits: { default: { used: 2000 } }, sources: { meter: { every: 200ms } } }\n');
+  writeFileSync(
+    config,
+    `producer:
+  dwell: 0s
+  limits: { default: { used: 2000 } }
+  accounts: { carol: { targets: [{ host: web-1, target: '${TARGET}' }] } }
+  sources: { meter: { every: 200ms } }
+`,
+  );
   redis = await startRedisWithUsers();
   urls.worker = await redis.addUser(WORKER);
   urls.producer = await redis.addUser(PRODUCER);
@@ -226,6 +234,30 @@ describe('with a user for each service', () => {
     await cli('unhold', '--reason', 'test');
     expect(readState(spinner.pid)).not.toBe('T');
   });
+
+  it('an operator pins, unpins, lets go of the brake, and has an account explained, and the producer obeys', async () => {
+    // Alice is over still, on the same target.
+    await read(3, 'saturday');
+    expect(await cli('pin', 'carol', '--in', '--for', '1h', '--reason', 'test')).toContain('kept in');
+    await stops();
+    expect(await cli('policy', 'explain', 'carol')).toContain('test');
+    expect(await cli('pins')).toContain('carol');
+    expect(await cli('pin', 'carol', '--out', '--for', '1h', '--reason', 'test')).toContain('kept out');
+    await letGo();
+    expect(await cli('unpin', 'carol', '--reason', 'test')).toContain('unpinned');
+    const held = { v: 1, entries: [], held: { sinceMs: 1, entering: 9, known: 9 }, open: null };
+    await redis.root.set(ledgerKeys.brake, JSON.stringify(held));
+    expect(await cli('brake', '--let-go', '--reason', 'test')).toContain('let go');
+  });
+
+  it('a pin that has ended is forgotten by the producer', async () => {
+    const ended = { v: 1, kind: 'release', setAtMs: 1, by: 'operator:test', why: 'test', untilMs: 2 };
+    await redis.root.hset(ledgerKeys.pins, 'bob', JSON.stringify(ended));
+    await until(async () => (await redis.root.hexists(ledgerKeys.pins, 'bob')) === 0, {
+      deadlineMs: 15_000,
+      what: 'the pin to be forgotten',
+    });
+  });
 });
 
 async function send(browser: Browser, method: string, path: string, body: unknown, headers: Record<string, string>) {
@@ -252,6 +284,7 @@ describe.each([
       ['remove from the audit', 'XDEL', fleetKeys.audit, '1-1'],
       ['read the audit', 'XRANGE', fleetKeys.audit, '-', '+'],
       ['add hosts', 'SADD', fleetKeys.hosts, 'x'],
+      ['pin', 'HSET', ledgerKeys.pins, 'alice', '{}'],
       ['see all clients', 'CLIENT', 'LIST'],
       ['flush', 'FLUSHALL'],
     ],
@@ -261,7 +294,7 @@ describe.each([
     () => urls.admin,
     ADMIN,
     [
-      ['read a ledger', 'HGETALL', ledgerKey('alice')],
+      ['add to a ledger', 'HSET', ledgerKey('alice'), 'state:account', '{}'],
       ['forgive in a ledger', 'DEL', ledgerKey('alice')],
       ['forge a beat', 'SET', hostKeys.status('web-1'), '{}'],
       ['forge a report', 'HSET', hostKeys.observed('web-1'), TARGET, '{}'],

@@ -5,8 +5,9 @@ import { isPasswordHash } from '../../../admin/password.ts';
 import { holdForm, parseInput, releaseForm } from '../../../admin/routes/input.ts';
 import { parseListen } from '../../../cli/listen.ts';
 import { parseDirectOrder } from '../../../producer/direct-orders.ts';
+import { parseEntry } from '../../../producer/ledger.ts';
+import { MAX_IDS, parseState } from '../../../producer/policy/state.ts';
 import { parseReading, parseReadingText, type ReadingInput } from '../../../producer/reading.ts';
-import { parseRecord } from '../../../producer/record.ts';
 import { parseHostMeter } from '../../../producer/sources/meter-arithmetic.ts';
 import { escapeGlob } from '../../../shared/redis/acl.ts';
 import { hideSecrets, isLoopback } from '../../../shared/redis/connection.ts';
@@ -18,23 +19,60 @@ function checkReading(input: ReadingInput): void {
   else assert.ok(Number.isFinite(input.reading.used) && !hasControls(input.reading.account));
 }
 
-const RECORD = {
-  v: 1,
+/** As it stands in the ledger, of an account that is in for the second time. */
+const STATE = {
+  v: 2,
   account: 'alice',
   subject: 'account',
-  verdict: 'tarpit',
-  level: { runMs: 10, stopMs: 200, mechanism: 'auto' },
-  reason: 'r',
-  sinceMs: 1,
-  used: 3,
-  limit: 2,
-  unit: 's',
-  resource: 'cpu',
-  window: 'w',
-  resetsAtMs: 9,
-  readAtMs: 1,
-  receivedAtMs: 1,
-  places: [{ host: '*', target: 'user:alice' }],
+  standing: {
+    hobble: { runMs: 10, stopMs: 200, mechanism: 'auto' },
+    limit: 'cpu',
+    level: 2,
+    isPinned: false,
+    sinceMs: 1_764_000_000_000,
+  },
+  limits: {
+    cpu: {
+      figure: {
+        used: 2104,
+        limit: null,
+        unit: 's',
+        resource: 'cpu',
+        window: '2025-11-24',
+        resetsAtMs: 1_764_032_400_000,
+        isRolling: false,
+        readAtMs: 1_764_000_000_000,
+        heardAtMs: 1_764_000_000_100,
+      },
+      penalty: {
+        level: 2,
+        sinceMs: 1_764_000_000_000,
+        endsAtMs: null,
+        used: 2104,
+        limit: 2000,
+        window: null,
+        resetsAtMs: null,
+      },
+      endedAtMs: [1_763_990_000_000],
+      released: { atMs: 1_763_990_000_000, why: 'below', used: 1500, limit: 2000, window: null, resetsAtMs: null },
+    },
+  },
+  totals: { 'cpu s': { samples: [[1_764_000_000_000, 5, 0]], heardAtMs: 1_764_000_000_000, lastReset: null } },
+  ids: ['q1w2e3'],
+};
+const PLACES = [{ host: '*', target: 'user:alice' }];
+const ENTRY = {
+  revision: '7',
+  'state:account': JSON.stringify(STATE),
+  'places:account': JSON.stringify(PLACES),
+  'owed:web-1': JSON.stringify({ sinceMs: 3, places: PLACES }),
+  'record:web-2': JSON.stringify({ v: 1, places: PLACES }),
+  meter: JSON.stringify({
+    v: 2,
+    totalSeconds: 5.5,
+    atMs: 9,
+    counters: { 'web-1 user:alice': { boot: 'b', seconds: 5.5, atMs: 9 } },
+  }),
 };
 const READINGS = [
   { account: 'alice', used: 2104, limit: 2000, unit: 's', window: '2025-11-24', host: 'web-1', target: 'uid:1001' },
@@ -78,13 +116,28 @@ export const SERVICE_PARSERS: readonly FuzzedParser[] = [
     checkValue: checkDirect,
   },
   {
-    name: 'record of the ledger',
+    name: 'state in the ledger',
     weight: 4,
-    examples: texts(RECORD, { ...RECORD, verdict: 'leave', level: null }),
+    examples: texts(STATE, { ...STATE, standing: { ...STATE.standing, hobble: null }, limits: {} }),
     check: (bytes) => {
-      const record = parseRecord(bytes.toString(), 'alice', 'account');
-      if ('unreadable' in record) return;
-      assert.ok(record.account === 'alice' && record.subject === 'account' && Number.isFinite(record.used));
+      const state = parseState(bytes.toString(), 'alice', 'account');
+      if ('unreadable' in state) return;
+      assert.ok(state.account === 'alice' && state.subject === 'account' && state.ids.length <= MAX_IDS);
+      for (const { figure } of Object.values(state.limits)) assert.ok(figure === null || Number.isFinite(figure.used));
+    },
+  },
+  {
+    name: 'hash of the ledger',
+    weight: 3,
+    examples: texts(ENTRY),
+    check: (bytes) => {
+      const fields = (fromJson(bytes)?.value ?? null) as Record<string, unknown> | null;
+      if (fields === null || typeof fields !== 'object') return;
+      const hash = Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, String(value)]));
+      const { revision, owed, unreadable } = parseEntry('alice', hash);
+      assert.ok(Number.isSafeInteger(revision) && revision >= 0);
+      for (const { places } of owed.values()) assert.ok(places.length <= 128);
+      for (const why of unreadable.values()) assert.ok(why.length <= 300);
     },
   },
   {
