@@ -4,10 +4,11 @@
  * unknown, never "all well" (invariant 9).
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, rmSync, statSync } from 'node:fs';
 import type { Clock } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import { statePaths } from '../worker/state-dir.ts';
+import { createStateFile, isThere, readStateFile, writeStateFile } from '../worker/state-file.ts';
 
 export interface LocalState {
   stateDir: string;
@@ -21,6 +22,7 @@ export interface LocalState {
 
 /** A worker beats to its guard every 500 ms; at 3 s the guard takes it for hung. */
 const HUNG_AFTER_MS = 3_000;
+const MAX_REASON_BYTES = 1_000;
 
 export function readLocalState(stateDir: string, clock: Clock): LocalState {
   const paths = statePaths(stateDir);
@@ -33,10 +35,10 @@ export function readLocalState(stateDir: string, clock: Clock): LocalState {
 }
 
 /** Whether a hobbler runs here: it holds the lock as long as it lives, and the kernel drops it when it does not. */
-export function probeLock(path: string): 'held' | 'free' | 'unknown' {
-  if (!existsSync(path)) return 'free';
+export function probeLock(stateDir: string): 'held' | 'free' | 'unknown' {
+  if (!existsSync(stateDir)) return 'free';
   // Shared, so that two who look do not see each other.
-  const { status } = spawnSync('flock', ['-n', '-s', path, 'true'], { stdio: 'ignore' });
+  const { status } = spawnSync('flock', ['-n', '-s', stateDir, 'true'], { stdio: 'ignore' });
   if (status === 0) return 'free';
   return status === 1 ? 'held' : 'unknown';
 }
@@ -50,9 +52,9 @@ function ageOf(path: string, clock: Clock): number | null {
 }
 
 function readHold(path: string): string | null {
-  if (!existsSync(path)) return null;
+  if (!isThere(path)) return null;
   try {
-    return readFileSync(path, 'utf8').trim().slice(0, 200) || 'no reason given';
+    return readStateFile(path, MAX_REASON_BYTES).trim().slice(0, 200) || 'no reason given';
   } catch {
     return 'its reason cannot be read';
   }
@@ -62,7 +64,11 @@ function readHold(path: string): string | null {
 export function putLocalHold(stateDir: string, reason: string): void {
   const { hold } = statePaths(stateDir);
   try {
-    writeFileSync(hold, `${reason}\n`, { mode: 0o600 });
+    try {
+      writeStateFile(hold, `${reason}\n`);
+    } catch {
+      closeSync(createStateFile(hold)); // on a full disk there is room for a name still, and that is what counts
+    }
   } catch (error) {
     throw new HobblerError('denied', `the local hold cannot be written (${messageOf(error)})`, {
       where: hold,
@@ -74,7 +80,7 @@ export function putLocalHold(stateDir: string, reason: string): void {
 /** Lifts the local hold. Returns whether there was one. */
 export function liftLocalHold(stateDir: string): boolean {
   const { hold } = statePaths(stateDir);
-  if (!existsSync(hold)) return false;
+  if (!isThere(hold)) return false;
   try {
     rmSync(hold);
     return true;

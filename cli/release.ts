@@ -8,7 +8,6 @@ import type { Finish } from '../cli.ts';
 import { sleep } from '../shared/clock.ts';
 import { FLEET } from '../shared/order.ts';
 import { releaseOnce } from '../worker/guard/guard.ts';
-import { statePaths } from '../worker/state-dir.ts';
 import { type Cli, operatorOf, readSigner, Settings } from './context.ts';
 import { EXIT } from './exit.ts';
 import { probeLock, putLocalHold } from './local-state.ts';
@@ -47,13 +46,13 @@ hobbler unhold --reason TEXT. A host that does not answer is named (exit code 3)
 
 async function releaseHere(cli: Cli, settings: Settings, reason: string): Promise<number> {
   const { stateDir } = settings;
-  const isHobbling = probeLock(statePaths(stateDir).lock) !== 'free';
+  const isHobbling = probeLock(stateDir) !== 'free';
   if (isHobbling) {
     putLocalHold(stateDir, reason);
     await sleep(cli.clock, HOLD_SEEN_WITHIN_MS);
   }
   const released = releaseOnce(stateDir);
-  cli.out(`released ${count(released, 'process', 'processes')} (${stateDir})`);
+  cli.out(`released ${count(released, 'process or cgroup', 'processes and cgroups')} (${stateDir})`);
   if (isHobbling) cli.out('a hobbler runs here and is held now; lift that with: hobbler unhold --local --reason …');
   return EXIT.ok;
 }

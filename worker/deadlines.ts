@@ -2,16 +2,19 @@
  * Deadlines on the boot clock, kept across restarts (invariant 2). What counts is the time an order had left when it
  * was first seen on this host; a restart, or a Redis whose clock jumps, must not lengthen it.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { MAX_LEASE_MS } from '../shared/order.ts';
+import { isThere, readStateFile, writeStateFile } from './state-file.ts';
 
 const fileSchema = z.object({
   bootId: z.string(),
   deadlines: z.record(z.string(), z.object({ version: z.number(), deadlineBootMs: z.number() })),
 });
+
+/** 10,000 targets with names of 1,024 bytes are 11 MB. */
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
 
 interface Deadline {
   version: number;
@@ -33,14 +36,9 @@ export class Deadlines {
   }
 
   #load(): Record<string, Deadline> {
-    let text: string;
+    if (!isThere(this.#path)) return {}; // the first start on this boot
     try {
-      text = readFileSync(this.#path, 'utf8');
-    } catch {
-      return {}; // the first start on this boot
-    }
-    try {
-      const file = fileSchema.parse(JSON.parse(text));
+      const file = fileSchema.parse(JSON.parse(readStateFile(this.#path, MAX_FILE_BYTES)));
       return file.bootId === this.#bootId ? file.deadlines : {};
     } catch (error) {
       // Orders are in Redis with their own expiry; only the memory of when they were first seen is lost.
@@ -69,12 +67,7 @@ export class Deadlines {
   save(): void {
     if (!this.#isDirty) return;
     try {
-      writeFileSync(
-        `${this.#path}.new`,
-        JSON.stringify({ bootId: this.#bootId, deadlines: Object.fromEntries(this.#known) }),
-        { mode: 0o600 },
-      );
-      renameSync(`${this.#path}.new`, this.#path);
+      writeStateFile(this.#path, JSON.stringify({ bootId: this.#bootId, deadlines: Object.fromEntries(this.#known) }));
       this.#isDirty = false;
     } catch (error) {
       this.#log.warn({ path: this.#path }, `deadlines cannot be written: ${messageOf(error)}`);

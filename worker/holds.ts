@@ -3,17 +3,18 @@
  * anything is hobbled it is looked at several times a second, so that everybody runs within one second; idle hosts look
  * with their heartbeat.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import type { Clock, Timer } from '../shared/clock.ts';
 import { fleetKeys, hostKeys } from '../shared/keys.ts';
 import type { Redis } from '../shared/redis/connection.ts';
 import { parseHold } from '../shared/redis/fleet.ts';
 import type { Status } from '../shared/report.ts';
 import type { Engine } from './engine/engine.ts';
+import { isThere, readStateFile } from './state-file.ts';
 
 export type HoldInForce = NonNullable<Status['hold']>;
 
 const LOOK_EVERY_MS = 400;
+const MAX_REASON_BYTES = 1_000;
 
 export class Holds {
   readonly #redis: Redis;
@@ -84,9 +85,12 @@ export class Holds {
   }
 
   #local(): HoldInForce | null {
-    if (!existsSync(this.#localPath)) return null;
+    if (!isThere(this.#localPath)) return null;
     try {
-      return { scope: 'local', reason: readFileSync(this.#localPath, 'utf8').trim().slice(0, 200) || 'local hold' };
+      return {
+        scope: 'local',
+        reason: readStateFile(this.#localPath, MAX_REASON_BYTES).trim().slice(0, 200) || 'local hold',
+      };
     } catch {
       return { scope: 'local', reason: 'local hold' };
     }

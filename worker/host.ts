@@ -34,7 +34,9 @@ export interface HostOptions {
   found?: Found;
 }
 
-/** How often a journal that could not be written is tried again. */
+/** How often the journal is looked after: is it where the guard looks for it, and can it be written again? */
+const JOURNAL_LOOK_MS = 500;
+/** The same while it cannot be had: each try may run the release script. */
 const JOURNAL_RETRY_MS = 2_000;
 
 export class HobblerHost {
@@ -51,21 +53,28 @@ export class HobblerHost {
   readonly #lock: HostLock;
   readonly #journal: Journal;
   readonly #journalTimer: Timer;
+  readonly #log: Logger;
+  #isReleased = false;
+  #triedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
 
-  /** Takes the host's lock and releases what a predecessor left. Throws host-locked or invalid-config. */
+  /**
+   * Takes the host's lock and releases what a predecessor left. Where that cannot be done, or no journal be begun, it
+   * starts all the same, stops nothing, and tries again: a start that fails would be started over and over by whoever
+   * supervises it. Throws host-locked; and invalid-config for a directory that is not safe, after the release.
+   */
   constructor({ stateDir, guard, rules, bounds, budget, events, clock, log, found }: HostOptions) {
-    this.paths = prepareStateDir(stateDir);
+    this.#log = log;
+    this.paths = prepareOrRelease(stateDir, log);
     this.#lock = takeLock(this.paths);
     try {
-      const released = releaseOnce(stateDir);
-      if (released > 0) log.warn({ released }, 'released what an earlier hobbler had left');
       this.bootId = readBootId();
-      this.#journal = new Journal(this.paths.journal, this.bootId, log);
     } catch (error) {
       this.#lock.release();
       throw error;
     }
+    this.#journal = new Journal(this.paths.journal, this.bootId, log);
+    const hasJournal = this.#ensureJournal();
     this.proc = new Proc();
     this.table = new ProcessTable(this.proc);
     const cgroups = new Cgroups(this.proc);
@@ -102,10 +111,37 @@ export class HobblerHost {
       events,
     );
     this.engine.closeGate('guard', 'no guard yet');
-    this.#journalTimer = clock.every(JOURNAL_RETRY_MS, () => {
-      if (this.engine.closedGate?.gate === 'journal') this.engine.openGate('journal');
-    });
+    if (!hasJournal) this.engine.closeGate('journal', NO_JOURNAL);
+    this.#journalTimer = clock.every(JOURNAL_LOOK_MS, () => this.#lookAfterJournal(clock.monotonicMs()));
     this.#protect();
+  }
+
+  /** Whether processes can be written down before they are stopped. */
+  get hasJournal(): boolean {
+    return !this.engine.isClosed('journal');
+  }
+
+  /** False: what a predecessor left may still be stopped, or there is no journal. */
+  #ensureJournal(): boolean {
+    try {
+      if (!this.#isReleased) {
+        const released = releaseOnce(this.paths.dir);
+        if (released > 0) this.#log.warn({ released }, 'released what an earlier hobbler had left');
+        this.#isReleased = true;
+      }
+    } catch (error) {
+      if (this.#triedAtMs < 0) this.#log.error(`what an earlier hobbler left may stay stopped: ${messageOf(error)}`);
+      return false;
+    }
+    return this.#journal.ensure();
+  }
+
+  #lookAfterJournal(nowMs: number): void {
+    const isClosed = this.engine.isClosed('journal');
+    if (isClosed && nowMs - this.#triedAtMs < JOURNAL_RETRY_MS) return;
+    this.#triedAtMs = nowMs;
+    if (!this.#ensureJournal()) this.engine.closeGate('journal', NO_JOURNAL);
+    else if (isClosed) this.engine.openGate('journal');
   }
 
   #protected: ReadonlySet<number> = new Set([1]);
@@ -140,6 +176,23 @@ export class HobblerHost {
     this.guard.stop();
     this.#journal.close();
     this.#lock.release();
+  }
+}
+
+const NO_JOURNAL = 'the journal cannot be written';
+
+/** Doubt means release: also where the directory is one that no hobbler may use. */
+function prepareOrRelease(stateDir: string, log: Logger): StatePaths {
+  try {
+    return prepareStateDir(stateDir);
+  } catch (error) {
+    try {
+      const released = releaseOnce(stateDir);
+      if (released > 0) log.warn({ released }, 'released what an earlier hobbler had left');
+    } catch (failed) {
+      log.error(messageOf(failed));
+    }
+    throw error;
   }
 }
 

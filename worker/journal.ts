@@ -14,11 +14,13 @@
  *   emptied DIRECTORY     it is no more
  *
  * When a write fails, nothing more is stopped (the caller sees the error); what stands in the file stays released by
- * the guard.
+ * the guard. The guard reads the file by its name, so one that was removed or replaced is no journal: `ensure` sees that
+ * and writes it anew.
  */
-import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, lstatSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import { createStateFile } from './state-file.ts';
 
 interface Identity {
   readonly pid: number;
@@ -41,7 +43,8 @@ export class Journal {
   readonly #path: string;
   readonly #bootId: string;
   readonly #log: Logger;
-  #descriptor: number;
+  /** Undefined: there is no file that the guard would find. */
+  #descriptor: number | undefined;
   #lines = 1;
   #compactAtLines = COMPACT_AT_LINES;
   #bytes = 0;
@@ -51,12 +54,37 @@ export class Journal {
   readonly #paths = new Map<string, string>();
   #failed = false;
 
-  /** Starts an empty journal. What an earlier one named must have been released before. */
+  /** Not begun yet: nothing can be written before `ensure`. */
   constructor(path: string, bootId: string, log: Logger) {
     this.#path = path;
     this.#bootId = bootId;
     this.#log = log;
-    this.#descriptor = this.#rewrite();
+  }
+
+  /**
+   * Begins the file, in the place of an earlier one, whose names must have been released before; later makes sure that it
+   * still lies where the guard looks for it, and writes it anew where it does not. False: nothing may be stopped.
+   */
+  ensure(): boolean {
+    if (this.#descriptor !== undefined) {
+      if (this.#isInPlace(this.#descriptor)) return true;
+      this.#log.error({ path: this.#path }, 'the journal was removed or replaced: it is written anew');
+      this.close();
+    }
+    try {
+      this.#descriptor = this.#rewrite();
+      this.#succeed();
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  #isInPlace(descriptor: number): boolean {
+    const named = lstatSync(this.#path, { throwIfNoEntry: false });
+    const ours = fstatSync(descriptor);
+    return named?.ino === ours.ino && named.dev === ours.dev;
   }
 
   /** Writes down processes before their first stop. False: it could not be written, so they must not be stopped. */
@@ -126,34 +154,45 @@ export class Journal {
   }
 
   #append(text: string, lines: number): boolean {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined) return false;
     try {
       const bytes = Buffer.byteLength(text);
       // Where the whole lines end, and not where a torn write left the file's position.
-      const written = writeSync(this.#descriptor, text, this.#bytes);
+      const written = writeSync(descriptor, text, this.#bytes);
       if (written !== bytes) {
         // A half-written line would hide the next one: take it back.
-        ftruncateSync(this.#descriptor, this.#bytes);
+        ftruncateSync(descriptor, this.#bytes);
         throw new Error(`only ${written} of ${bytes} bytes written`);
       }
       this.#bytes += bytes;
       this.#lines += lines;
-      if (this.#failed) this.#log.info({ path: this.#path }, 'the journal can be written again');
-      this.#failed = false;
+      this.#succeed();
       return true;
     } catch (error) {
-      if (!this.#failed)
-        this.#log.error(
-          { path: this.#path },
-          `the journal cannot be written, so nothing new is stopped: ${messageOf(error)}`,
-        );
-      this.#failed = true;
+      this.#fail(error);
       return false;
     }
+  }
+
+  #succeed(): void {
+    if (this.#failed) this.#log.info({ path: this.#path }, 'the journal can be written again');
+    this.#failed = false;
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#failed)
+      this.#log.error(
+        { path: this.#path },
+        `the journal cannot be written, so nothing new is stopped: ${messageOf(error)}`,
+      );
+    this.#failed = true;
   }
 
   #compactIfDue(): void {
     if (this.#lines < this.#compactAtLines || this.#live.size + this.#paths.size >= this.#lines / 2) return;
     const before = this.#descriptor;
+    if (before === undefined) return;
     try {
       this.#descriptor = this.#rewrite();
       this.#compactAtLines = COMPACT_AT_LINES;
@@ -167,7 +206,7 @@ export class Journal {
   /** Writes a new file beside the old one and puts it in its place in one step. */
   #rewrite(): number {
     const temporary = `${this.#path}.new`;
-    const descriptor = openSync(temporary, 'w', 0o600);
+    const descriptor = createStateFile(temporary);
     try {
       this.#fill(descriptor);
       renameSync(temporary, this.#path);
@@ -194,6 +233,7 @@ export class Journal {
   }
 
   close(): void {
-    closeSync(this.#descriptor);
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
   }
 }

@@ -96,6 +96,11 @@ export async function hobbleLocally(options: LocalOptions): Promise<LocalSummary
   const onExit = () => host.stop(log);
   process.once('exit', onExit);
   try {
+    if (!host.hasJournal)
+      throw new HobblerError('denied', 'nothing can be stopped safely: the journal cannot be written', {
+        where: host.paths.journal,
+        hint: 'make room there, or give another directory with --state-dir',
+      });
     await host.start();
     const users = new Users(clock);
     for (const target of targets) await put(host, users, target, hobble, every);

@@ -3,10 +3,11 @@
  * (/run): the files must outlive the worker, not the machine. Owns its place, its permissions and its file names.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../shared/environment.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
+import { kindOf, readStateFile, writeStateFile } from './state-file.ts';
 
 export interface StatePaths {
   dir: string;
@@ -19,7 +20,8 @@ export interface StatePaths {
   guardSeen: string;
   /** The guard's pid and start time. */
   guardPid: string;
-  lock: string;
+  /** Who holds the directory's lock, for people to read; what is locked is the directory itself. */
+  owner: string;
   /** Present: hobble nothing on this host. */
   hold: string;
 }
@@ -40,7 +42,7 @@ export function statePaths(dir: string): StatePaths {
     fifo: join(dir, 'guard.fifo'),
     guardSeen: join(dir, 'guard.seen'),
     guardPid: join(dir, 'guard.pid'),
-    lock: join(dir, 'lock'),
+    owner: join(dir, 'owner'),
     hold: join(dir, 'hold'),
   };
 }
@@ -56,7 +58,7 @@ export function prepareStateDir(dir: string): StatePaths {
       throw new HobblerError('invalid-config', 'not safe to use', {
         where: dir,
         expected: 'a directory of our own that nobody else can write to',
-        got: `uid ${found.uid}, mode ${(found.mode & 0o7777).toString(8)}`,
+        got: `${found.isDirectory() ? '' : `${kindOf(found)}, `}uid ${found.uid}, mode ${(found.mode & 0o7777).toString(8)}`,
         hint: 'remove it, or give another with --state-dir',
       });
     }
@@ -71,17 +73,18 @@ export function prepareStateDir(dir: string): StatePaths {
 }
 
 export interface HostLock {
-  /** Device and inode of the lock: the same for all who contend for it, in whatever container. */
+  /** Device and inode of what is locked: the same for all who contend for it, in whatever container. */
   readonly id: string;
   release(): void;
 }
 
 /**
- * Takes the lock that makes one hobbler per state directory. flock(1) locks the open file that it inherits from us; the
- * lock then belongs to our descriptor, and the kernel drops it however we end. Throws host-locked.
+ * Takes the lock that makes one hobbler per state directory. It lies on the directory itself, so it can be had on a disk
+ * that is full or read-only, and nothing that lies in the directory stands in its way. flock(1) locks the open descriptor
+ * that it inherits from us; the kernel drops it however we end. Throws host-locked.
  */
-export function takeLock(paths: StatePaths): HostLock {
-  const descriptor = openSync(paths.lock, 'a+', 0o600);
+export function takeLock({ dir, owner }: StatePaths): HostLock {
+  const descriptor = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const taken = spawnSync('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', descriptor] });
   if (taken.error) {
     closeSync(descriptor);
@@ -89,23 +92,23 @@ export function takeLock(paths: StatePaths): HostLock {
   }
   if (taken.status !== 0) {
     closeSync(descriptor);
-    throw new HobblerError('host-locked', `another hobbler runs on this host (${readOwner(paths.lock)})`, {
-      where: paths.lock,
+    throw new HobblerError('host-locked', `another hobbler runs on this host (${readOwner(owner)})`, {
+      where: dir,
       hint: 'give it the order instead (hobbler tarpit …), or stop it first',
     });
   }
-  writeFileSync(paths.lock, `pid ${process.pid}\n`);
+  try {
+    writeStateFile(owner, `pid ${process.pid}\n`);
+  } catch {
+    // For messages only.
+  }
   const { dev, ino } = fstatSync(descriptor);
   return { id: `${dev}:${ino}`, release: () => closeSync(descriptor) };
 }
 
 function readOwner(path: string): string {
   try {
-    return (
-      readFileSync(path, 'latin1')
-        .replace(/[^\x20-\x7e]/g, '')
-        .slice(0, 40) || 'unknown'
-    );
+    return readStateFile(path, 40).replace(/[^\x20-\x7e]/g, '') || 'unknown';
   } catch {
     return 'unknown';
   }

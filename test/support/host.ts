@@ -28,8 +28,13 @@ export interface TestHost {
 
 const keyOf = (id: ProcessId | string) => (typeof id === 'string' ? id : `pid:${id.pid}@${id.startTicks}`);
 
-export async function startHost(rules: Partial<SafetyRules> = {}): Promise<TestHost> {
+/** `prepare` is given the state directory before the hobbler starts in it. */
+export async function startHost(
+  rules: Partial<SafetyRules> = {},
+  prepare: (stateDir: string) => void = () => {},
+): Promise<TestHost> {
   const stateDir = mkdtempSync(join(tmpdir(), 'hobbler-host-'));
+  prepare(stateDir);
   const log = process.env.HOBBLER_LOG_LEVEL === undefined ? silentLogger() : createLogger('test');
   const ended: string[] = [];
   const gaps: number[] = [];

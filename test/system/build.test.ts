@@ -194,7 +194,10 @@ describe('an installed hobbler', () => {
     expect(readState(spinner.pid)).not.toBe('T');
     expect(JSON.parse(run.output.stdout).rows[0].stops).toBeGreaterThan(0);
     expect((await runToEnd(['run', '-q', '--', 'sh', '-c', 'exit 7'])).code).toBe(7);
-    expect(await runToEnd(['release-all'])).toMatchObject({ code: 0, stdout: `released 0 processes (${stateDir})\n` });
+    expect(await runToEnd(['release-all'])).toMatchObject({
+      code: 0,
+      stdout: `released 0 processes and cgroups (${stateDir})\n`,
+    });
   });
 
   test('is a whole system: worker, producer, admin and a Redis, with an order from another shell', async () => {

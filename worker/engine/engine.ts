@@ -127,6 +127,10 @@ export class Engine {
     return first && { gate: first[0], why: first[1] };
   }
 
+  isClosed(gate: Gate): boolean {
+    return this.#gates.has(gate);
+  }
+
   get processes(): number {
     let count = 0;
     for (const loop of this.#loops.values()) count += loop.processes;

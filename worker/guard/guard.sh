@@ -101,6 +101,8 @@ release() {
   done <"$dir/journal"
   # Pids of another boot are strangers' pids, and its cgroups are no more.
   if [[ -n $boot && -n $here && $boot != "$here" ]]; then say 'the journal is of another boot; nothing to release'; return 0; fi
+  # Who wrote a journal that is not ours must not have cgroups changed by us, as root; a continue harms nobody.
+  if [[ ! -O $dir/journal ]]; then freeze=() quota=() adopt=(); say 'the journal is not ours; only processes are continued'; fi
   for path in "${!freeze[@]}"; do [[ ${freeze["$path"]} == freeze ]] && thaw "$path" && ((++count)); done
   for ((index = ${#order[@]} - 1; index >= 0; index--)); do
     [[ ${state["${order[index]}"]} == stop ]] || continue
@@ -136,16 +138,20 @@ fi
 
 # Set-up, the only part that runs other programs: one guard per directory, and a FIFO to listen on.
 mkdir -p "$dir" || exit 1
+# What is no plain file is removed: opening a FIFO would wait for ever, and a link leads elsewhere.
+for name in guard.lock guard.seen guard.pid; do
+  [[ ! -e $dir/$name && ! -L $dir/$name ]] || [[ -f $dir/$name && ! -L $dir/$name ]] || rm -f "$dir/$name"
+done
 exec {lock}>"$dir/guard.lock" || exit 1
 flock -n "$lock" || { say "another guard watches $dir"; exit 3; }
-[[ -p $dir/guard.fifo ]] || { rm -f "$dir/guard.fifo" && mkfifo -m 600 "$dir/guard.fifo"; } || exit 1
+[[ -p $dir/guard.fifo && ! -L $dir/guard.fifo ]] || { rm -f "$dir/guard.fifo" && mkfifo -m 600 "$dir/guard.fifo"; } || exit 1
 trap '' HUP INT QUIT PIPE
 # A supervisor that ends a whole service ends the guard together with a worker that may hang: doubt means release.
 made=()
 trap 'release; tidy; exit 0' TERM
 # The last to go when memory runs out; only root may say so.
 { printf '%s\n' -900 >/proc/$$/oom_score_adj; } 2>/dev/null
-start_of $$ && printf '%s %s\n' $$ "$start" >"$dir/guard.pid"
+start_of $$ && { printf '%s %s\n' $$ "$start" >"$dir/guard.pid"; } 2>/dev/null
 
 lonely=${3-}
 while :; do
@@ -163,11 +169,11 @@ while :; do
     elif ((code > 128)); then
       # Said once per silence; a worker that comes back checks everything before it stops anything.
       if [[ -z $hung ]]; then
-        released=0; release; say "no beat for $HUNG_AFTER_S s: released $released processes"; tidy
+        released=0; release; say "no beat for $HUNG_AFTER_S s: released $released processes and cgroups"; tidy
         hung=yes
       fi
     else
-      released=0; release; say "the worker is gone: released $released processes"; tidy
+      released=0; release; say "the worker is gone: released $released processes and cgroups"; tidy
       break
     fi
   done

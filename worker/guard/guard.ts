@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Clock, sleep, type Timer } from '../../shared/clock.ts';
 import { HobblerError } from '../../shared/errors.ts';
@@ -13,6 +13,7 @@ import type { Logger } from '../../shared/log.ts';
 import { GAP_MS } from '../engine/scheduler.ts';
 import { takeNiceness } from '../priority.ts';
 import type { StatePaths } from '../state-dir.ts';
+import { readStateFile } from '../state-file.ts';
 
 const SCRIPT = fileURLToPath(new URL('./guard.sh', import.meta.url));
 /** How often the worker beats; the guard takes 3 s of silence for a hang. */
@@ -22,6 +23,8 @@ const DEAF_AFTER_MS = 2_000;
 /** How long a guard may take to start and answer. */
 const ANSWER_WITHIN_MS = 3_000;
 const POLL_MS = 10;
+/** What the guard writes down is one short line. */
+const MAX_LINE_BYTES = 100;
 
 /** Undoes everything that the journal in `dir` names. Returns how many processes, cgroups and quotas that were. Needs no worker. */
 export function releaseOnce(dir: string): number {
@@ -74,14 +77,19 @@ export class GuardLink {
     return this.#alive;
   }
 
-  /** The guard's pid, once it has written it down. */
+  /** The guard's pid: of the child that we started, else as a service's guard has written it down. */
   get pid(): number | undefined {
+    if (this.#hasChild) return this.#child?.pid;
     try {
-      const pid = Number.parseInt(readFileSync(this.#paths.guardPid, 'latin1'), 10);
+      const pid = Number.parseInt(readStateFile(this.#paths.guardPid, MAX_LINE_BYTES), 10);
       return pid > 1 ? pid : undefined;
     } catch {
       return undefined;
     }
+  }
+
+  get #hasChild(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** Connects to a guard; then keeps beating, and looks for another one whenever it is lost. */
@@ -180,7 +188,7 @@ export class GuardLink {
   }
 
   #spawn(): void {
-    if (this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) return;
+    if (this.#hasChild) return;
     // A session of its own: a Ctrl-C or a hang-up meant for the worker must not reach it.
     const child = spawn('bash', [SCRIPT, 'watch', this.#paths.dir, 'once'], {
       detached: true,
@@ -197,12 +205,16 @@ export class GuardLink {
 
   /** True once a guard has the other end open. */
   #openFifo(): boolean {
+    const { O_WRONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
     try {
-      this.#fifo = openSync(this.#paths.fifo, constants.O_WRONLY | constants.O_NONBLOCK);
-      return true;
+      this.#fifo = openSync(this.#paths.fifo, O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
     } catch {
       return false; // no FIFO yet, or nobody reads it
     }
+    // A plain file in its place would take every beat and answer none; a guard that starts puts a FIFO there.
+    if (fstatSync(this.#fifo).isFIFO()) return true;
+    this.#closeFifo();
+    return false;
   }
 
   #closeFifo(): void {
@@ -223,7 +235,7 @@ export class GuardLink {
 
   #readSeen(): number {
     try {
-      const [run, beat] = readFileSync(this.#paths.guardSeen, 'latin1').split('.');
+      const [run, beat] = readStateFile(this.#paths.guardSeen, MAX_LINE_BYTES).split('.');
       return run === this.#run ? Number.parseInt(beat ?? '', 10) || 0 : 0;
     } catch {
       return 0;

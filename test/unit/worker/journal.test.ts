@@ -25,9 +25,14 @@ vi.mock('node:fs', async (importOriginal) => {
 let dir: string;
 let journal: Journal;
 const path = () => join(dir, 'journal');
+function openJournal(): Journal {
+  const opened = new Journal(path(), 'boot-1', silentLogger());
+  expect(opened.ensure()).toBe(true);
+  return opened;
+}
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'hobbler-journal-'));
-  journal = new Journal(path(), 'boot-1', silentLogger());
+  journal = openJournal();
 });
 afterEach(() => {
   faults.next = [];
@@ -82,7 +87,7 @@ describe('the journal', () => {
   it('empties what an earlier worker left, which has been released before', () => {
     journal.willStop([id(5)]);
     journal.close();
-    journal = new Journal(path(), 'boot-1', silentLogger());
+    journal = openJournal();
     expect(live()).toEqual([]);
   });
 });
@@ -145,7 +150,7 @@ describe('when it cannot be written', () => {
     journal.close();
     expect(journal.willStop([id(6)])).toBe(false);
     expect(() => journal.left([id(5)])).not.toThrow();
-    journal = new Journal(path(), 'boot-1', silentLogger());
+    journal = openJournal();
   });
 
   it('takes a torn line back, so that it hides nobody after it', () => {
@@ -176,7 +181,7 @@ describe('when it cannot be written', () => {
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         faults.next = [];
         journal.close();
-        journal = new Journal(path(), 'boot-1', silentLogger());
+        journal = openJournal();
         const mayBeStopped = new Set<number>();
         for (const { pid, isStop, fault } of steps) {
           faults.next = fault === null ? [] : [fault];
