@@ -13,6 +13,7 @@ import { addKeyCommands } from './cli/keys.ts';
 import { addOrderCommands } from './cli/orders.ts';
 import { addPinCommands } from './cli/pins.ts';
 import { addPolicyCommands } from './cli/policy.ts';
+import { addReadingsCommand } from './cli/readings.ts';
 import { addReleaseCommand } from './cli/release.ts';
 import { addRunCommand } from './cli/run.ts';
 import { addServiceCommands } from './cli/services.ts';
@@ -59,6 +60,7 @@ function createProgram(cli: Cli, finish: Finish): Command {
   addTopCommand(program, cli, finish);
   addHoldCommands(program, cli, finish);
   program.commandsGroup('Policy:');
+  addReadingsCommand(program, cli, finish);
   addPinCommands(program, cli, finish);
   addPolicyCommands(program, cli, finish);
   program.commandsGroup('This machine:');

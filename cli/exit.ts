@@ -11,7 +11,7 @@ export const EXIT = {
   failed: 1,
   /** The command line or the config file cannot be meant. Nothing was done. */
   usage: 2,
-  /** Redis, a host or the host's lock could not be had. */
+  /** Redis, a producer, a host or the host's lock could not be had. */
   unavailable: 3,
 } as const;
 
@@ -19,7 +19,7 @@ export const EXIT_HELP = `Exit codes:
   0  done
   1  failed: refused, denied, gone, or a check that does not hold
   2  usage: the command line or the config file is wrong; nothing was done
-  3  unavailable: Redis or a host does not answer, or another hobbler runs here`;
+  3  unavailable: Redis, a producer or a host does not answer, or another hobbler runs here`;
 
 /** The exit code for what was thrown. */
 export function exitCodeOf(thrown: unknown): number {
@@ -30,6 +30,7 @@ export function exitCodeOf(thrown: unknown): number {
       return EXIT.usage;
     case 'redis-unavailable':
     case 'redis-misconfigured':
+    case 'producer-unavailable':
     case 'host-locked':
       return EXIT.unavailable;
     case 'unauthorized':

@@ -17,7 +17,7 @@ const line = (maxChars: number) =>
     .max(maxChars)
     .regex(/^\P{Cc}*$/u, 'expected no control characters');
 
-const requestSchema = z
+export const directOrderSchema = z
   .strictObject({
     action: z.enum(['tarpit', 'untarpit']),
     host: z.union([hostName, z.literal(FLEET)], { error: 'expected a host name of [a-z0-9.-], or * for the fleet' }),
@@ -40,7 +40,7 @@ const DEFAULT_FOR_MS = 15 * 60_000;
 
 /** Parses the body of a request. Throws invalid-input naming path, expected and got. */
 export function parseDirectOrder(raw: unknown): OrderRequest {
-  const parsed = requestSchema.safeParse(raw);
+  const parsed = directOrderSchema.safeParse(raw);
   if (!parsed.success) throw refusal(parsed.error, raw);
   const { action, host, target, account, hobble, reason, by, for: forMs } = parsed.data;
   if (parseTarget(target, 'order.target').kind === 'pid' && host === FLEET) {

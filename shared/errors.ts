@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'not-found'
   | 'redis-unavailable'
   | 'redis-misconfigured'
+  | 'producer-unavailable'
   | 'host-locked'
   | 'unsupported'
   | 'denied'

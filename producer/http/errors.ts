@@ -13,6 +13,7 @@ const STATUS: Record<ErrorCode, number> = {
   'not-found': 404,
   'redis-unavailable': 503,
   'redis-misconfigured': 503,
+  'producer-unavailable': 503,
   'host-locked': 409,
   unsupported: 422,
   denied: 403,

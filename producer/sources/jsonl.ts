@@ -1,11 +1,11 @@
 /**
- * Readings as JSON lines, from a file or standard input. Owns cutting bytes into bounded lines and feeding them to the
- * intake in batches; a bad line is refused alone, with its number. Waits out an absent Redis rather than lose a line.
+ * Readings as JSON lines, from a file or standard input. Owns feeding them to the intake in batches; a bad line is
+ * refused alone, with its number. Waits out an absent Redis rather than lose a line.
  */
 import { createReadStream } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
 import { type Clock, sleep } from '../../shared/clock.ts';
 import { HobblerError } from '../../shared/errors.ts';
+import { boundedLines } from '../../shared/lines.ts';
 import type { IntakeResult } from '../intake.ts';
 import { MAX_READING_CHARS, parseReadingText, type ReadingInput } from '../reading.ts';
 
@@ -61,7 +61,7 @@ export async function feedReadings(
     batch = [];
   };
   let lineNumber = 0;
-  for await (const line of boundedLines(source)) {
+  for await (const line of boundedLines(source, MAX_READING_CHARS)) {
     if (signal?.aborted) return result;
     lineNumber++;
     if (line.trim() === '') continue;
@@ -88,20 +88,4 @@ async function patiently<T>(
       await sleep(clock, WAIT_MS);
     }
   }
-}
-
-/** Lines without their ends. Of a line past the bound only so much is kept that its refusal says so. */
-async function* boundedLines(source: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  for await (const chunk of source) {
-    const pieces = (typeof chunk === 'string' ? chunk : decoder.write(chunk)).split('\n');
-    for (const piece of pieces.slice(0, -1)) {
-      yield rest + piece;
-      rest = '';
-    }
-    if (rest.length <= MAX_READING_CHARS) rest += pieces.at(-1);
-  }
-  rest += decoder.end();
-  if (rest !== '') yield rest;
 }

@@ -38,7 +38,7 @@ import { importsOf, ROOT } from '../support/sources.ts';
 
 /** Not the checkout's, so that a version written down anywhere but in package.json shows. */
 const VERSION = '9.8.7';
-const FOLDERS = ['shared', 'producer', 'worker', 'admin', 'cli', 'demo'];
+const FOLDERS = ['shared', 'client', 'producer', 'worker', 'admin', 'cli', 'demo'];
 const SPIN = 'while :; do :; done';
 /** Nobody listens there, so that no test reaches a Redis by mistake. */
 const NO_REDIS = 'redis://127.0.0.1:1';
@@ -239,6 +239,48 @@ describe('an installed hobbler', () => {
     demo.child.kill('SIGINT');
     expect(await demo.ended).toBe(1);
     expect(demo.output.stdout).toContain('PASS  nothing is left');
+  });
+});
+
+describe('a program that imports it', () => {
+  const site = () => join(temp, 'site');
+
+  test('gets a client of a producer, and nothing of what runs one', () => {
+    writeFileSync(
+      join(site(), 'program.mjs'),
+      `import { createProducer, ProducerError } from 'hobbler';
+const producer = createProducer({ url: 'http://127.0.0.1:1', retryForMs: 0 });
+const error = await producer.sendReadings([{ account: 'alice', used: 1 }]).catch((error) => error);
+console.log(error instanceof ProducerError, error.code);
+`,
+    );
+    expect(runIn(site(), process.execPath, 'program.mjs')).toBe('true unreachable\n');
+    const client = filesIn(join(home, 'dist/client'), '**/*.js').map((path) => `client/${path}`);
+    const wanted = new Set(client);
+    for (const path of wanted) {
+      const text = readFileSync(join(home, 'dist', path), 'utf8');
+      for (const found of importsOf({ path, text, lines: 0 })) if (!isBuiltin(found)) wanted.add(found);
+    }
+    expect([...wanted].filter((path) => !client.includes(path))).toEqual(['shared/clock.js']);
+  });
+
+  test('has its types: a misspelt field is found before it is sent', () => {
+    symlinkSync(join(ROOT, 'node_modules/@types'), join(site(), 'node_modules/@types'));
+    const program = (field: string) => `import { createProducer, type Reading, type SendResult } from 'hobbler';
+const reading: Reading = { account: 'alice', ${field}: 2104, limit: 2000, unit: 's' };
+export const sent: Promise<SendResult> = createProducer({ url: 'http://127.0.0.1:1' }).sendReadings([reading]);
+`;
+    const check = (field: string) => {
+      writeFileSync(join(site(), 'program.ts'), program(field));
+      const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
+      const tsc = join(ROOT, 'node_modules/.bin/tsc');
+      return spawnSync(tsc, [...options, 'program.ts'], { cwd: site(), encoding: 'utf8' });
+    };
+    expect(check('used')).toMatchObject({ status: 0, stdout: '' });
+    expect(check('usd')).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining("'usd' does not exist in type 'Reading'"),
+    });
   });
 });
 

@@ -6,12 +6,16 @@
 import { describe, expect, it } from 'vitest';
 import { codeLines, importsOf, readSources, type Source } from '../support/sources.ts';
 
-const FOLDERS = ['shared', 'producer', 'worker', 'admin', 'cli', 'demo', 'bench'];
+const FOLDERS = ['shared', 'client', 'producer', 'worker', 'admin', 'cli', 'demo', 'bench'];
 const sources = readSources(FOLDERS, ['.ts']);
 
 /** Which top-level folders a folder may import from. Itself always; `cli.ts` and what is not listed: all of them. */
 const MAY_IMPORT: Record<string, { from: string[]; why: string }> = {
   shared: { from: [], why: 'shared/ is what two of the others need; it must not need them' },
+  client: {
+    from: ['shared'],
+    why: 'the client runs in programs of other people, which get no part of a producer with it',
+  },
   producer: { from: ['shared'], why: 'the producer decides and knows no pids, signals or cgroups of a host' },
   worker: { from: ['shared'], why: 'the worker acts and knows no usage policy; orders reach it by Redis alone' },
   admin: { from: ['shared'], why: 'admin shows, and acts by orders like everybody else' },
