@@ -9,7 +9,6 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Clock, sleep, type Timer, within } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Consumer } from '../shared/queue.ts';
 import {
   connectRedis,
   isLoopback,
@@ -35,6 +34,7 @@ import { identityMechanism } from './process/pidfd.ts';
 import { RECONCILE_EVERY_MS, Reconciler } from './reconciler.ts';
 import { RedisTime } from './redis-time.ts';
 import { Reporter } from './reporter.ts';
+import { Tenure } from './tenure.ts';
 import { requireGids, requireUids, Users } from './users.ts';
 
 export interface WorkerOptions {
@@ -77,9 +77,7 @@ class Worker implements WorkerService {
   #machine: HobblerHost | undefined;
   #parts: Parts | undefined;
   #door: Door | undefined;
-  #consumer: Consumer | undefined;
   #isStopped = false;
-  #holdsLease = false;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -115,6 +113,7 @@ class Worker implements WorkerService {
       requireUids(config.exempt.users),
       requireGids(config.exempt.groups),
     ]);
+    if (this.#isStopped) return;
     const redis = connectRedis(settings, log);
     this.#redis = redis;
     const machine = new HobblerHost({
@@ -142,16 +141,18 @@ class Worker implements WorkerService {
     this.#parts = this.#wire(redis, machine, verifier);
     if (!takeNiceness()) log.debug('no permission for a higher priority: phases may be late when every core is busy');
     await machine.start();
-    if (config.http) {
+    if (config.http && !this.#isStopped) {
       // Loaded when it is asked for: prom-client takes 20 MB.
       const { openDoor } = await import('./door.ts');
       this.#door = await openDoor(config.http, { machine, redis, clock, ...this.#parts }, log);
+      if (this.#isStopped) this.#door.close();
     }
     await this.#waitForRedis();
-    await this.#waitForLease();
+    await this.#parts.tenure.take();
     if (this.#isStopped) return;
     this.#options.onWaiting?.(null);
     await this.#begin();
+    if (this.#isStopped) return;
     const identity = identityMechanism();
     const priority = this.#takeRealtime() ? 'real-time' : 'ordinary';
     log.info(
@@ -169,10 +170,10 @@ class Worker implements WorkerService {
   }
 
   #wire(redis: Redis, machine: HobblerHost, verifier: Verifier): Parts {
-    const { config, clock, log } = this.#options;
+    const { config, redis: settings, clock, log } = this.#options;
     const { engine, guard, table, paths, bootId } = machine;
     const host = this.host;
-    const time = new RedisTime(clock);
+    const time = new RedisTime(clock, log);
     const redisNowMs = () => time.nowMs();
     const cores = availableParallelism();
     const lease = new Lease(redis, host, `${bootId}:${machine.lockId}`);
@@ -219,7 +220,27 @@ class Worker implements WorkerService {
       clock,
       log,
     });
-    return { time, lease, book, reconciler, reporter, holds, heartbeat, meter };
+    const tenure = new Tenure({
+      host,
+      lease,
+      engine,
+      reconciler,
+      createConsumer: () =>
+        createConsumer({
+          host,
+          redis,
+          settings: { ...settings, name: `${settings.name}-queue` },
+          book,
+          reconciler,
+          onResult: (action, status) => this.#door?.metrics.order(action, status),
+          log,
+        }),
+      whenLeased: config.whenLeased,
+      onWaiting: (what) => this.#options.onWaiting?.(what),
+      clock,
+      log,
+    });
+    return { time, lease, tenure, book, reconciler, reporter, holds, heartbeat, meter };
   }
 
   async #waitForRedis(): Promise<void> {
@@ -238,36 +259,18 @@ class Worker implements WorkerService {
     }
   }
 
-  async #waitForLease(): Promise<void> {
-    const { config, clock, log } = this.#options;
-    let saidSo = false;
-    while (!this.#isStopped) {
-      const lease = await this.#parts!.lease.take();
-      if (lease.status === 'held') {
-        this.#holdsLease = true;
-        return;
-      }
-      const what = `another worker holds the lease of host ${this.host} (epoch ${lease.epoch}, free in ${lease.freeInMs} ms unless renewed)`;
-      if (config.whenLeased === 'refuse')
-        throw new HobblerError('host-locked', what, { hint: 'stop it first, or give this host another name' });
-      if (!saidSo) log.warn(`${what}; waiting`);
-      saidSo = true;
-      this.#options.onWaiting?.(what);
-      await sleep(clock, RETRY_MS);
-    }
-  }
-
-  /** From here on orders are carried out. */
+  /** From here on orders are carried out. Told to stop on the way, it starts nothing that `stop` would not end. */
   async #begin(): Promise<void> {
     const { clock, config } = this.#options;
-    const { reconciler, reporter, holds, meter, book } = this.#parts!;
-    await holds.look();
-    await reconciler.run();
-    await this.#beat();
+    const { reconciler, reporter, holds, meter, book, tenure } = this.#parts!;
+    for (const step of [() => holds.look(), () => reconciler.run(), () => this.#beat()]) {
+      await step();
+      if (this.#isStopped) return;
+    }
     reporter.start();
     holds.start();
     if (config.meter.enabled) meter.start();
-    this.#consume();
+    tenure.consume();
     this.#timers.push(
       clock.every(EXPIRE_EVERY_MS, () => {
         if (book.expire().length > 0) reporter.changed();
@@ -281,61 +284,20 @@ class Worker implements WorkerService {
     this.#redis!.on('ready', () => {
       reporter.forget();
       void this.#quietly('reconcile', async () => {
-        await this.#renewLease();
+        await tenure.renew();
         await reconciler.run();
       });
     });
   }
 
-  #consume(): void {
-    const { redis: settings, log } = this.#options;
-    const { book, reconciler } = this.#parts!;
-    this.#consumer = createConsumer({
-      host: this.host,
-      redis: this.#redis!,
-      settings: { ...settings, name: `${settings.name}-queue` },
-      book,
-      reconciler,
-      onResult: (action, status) => this.#door?.metrics.order(action, status),
-      log,
-    });
-    this.#consumer.start();
-  }
-
   async #beat(): Promise<void> {
     await this.#quietly('beat', async () => {
-      const { time, holds, heartbeat } = this.#parts!;
+      const { time, tenure, holds, heartbeat } = this.#parts!;
       await time.refresh(this.#redis!);
-      await this.#renewLease();
+      await tenure.renew();
       await holds.look();
-      if (this.#holdsLease) await heartbeat.beat();
+      if (tenure.isHeld) await heartbeat.beat();
     });
-  }
-
-  /** Another epoch than ours means that somebody else has been the worker: everything runs, then anew. */
-  async #renewLease(): Promise<void> {
-    const { lease, reconciler } = this.#parts!;
-    const { log } = this.#options;
-    const before = lease.epoch;
-    const result = await lease.take();
-    if (this.#isStopped) return;
-    const engine = this.#machine!.engine;
-    if (result.status === 'other') {
-      if (this.#holdsLease) log.error({ epoch: result.epoch }, 'lost the lease to another worker: everything runs');
-      this.#holdsLease = false;
-      engine.closeGate('lease', 'another worker holds the lease of this host');
-      await this.#consumer?.stop();
-      this.#consumer = undefined;
-      return;
-    }
-    if (this.#holdsLease && result.epoch === before) return;
-    log.warn({ epoch: result.epoch, before }, 'the lease has a new epoch: everything runs, then all is looked at anew');
-    engine.closeGate('lease', 'the lease was lost and taken again');
-    this.#holdsLease = false;
-    await reconciler.run(); // where it fails, the next beat tries again
-    this.#holdsLease = true;
-    if (!this.#consumer) this.#consume();
-    engine.openGate('lease');
   }
 
   /** After a gap: guard, then lease and hold if Redis answers soon, then expiry (invariant 1). */
@@ -347,7 +309,7 @@ class Worker implements WorkerService {
       GAP_REDIS_LIMIT_MS,
       (async () => {
         await this.#parts!.time.refresh(this.#redis!);
-        await this.#renewLease();
+        await this.#parts!.tenure.renew();
         await this.#parts!.holds.look();
       })(),
     ).catch(() => ({ done: false }));
@@ -379,11 +341,8 @@ class Worker implements WorkerService {
     parts?.meter.stop();
     parts?.heartbeat.stop();
     this.#door?.close();
-    const closing = async () => {
-      await this.#consumer?.stop();
-      if (this.#redis?.status === 'ready') await parts?.lease.give();
-    };
-    await within(clock, CLOSE_LIMIT_MS, closing()).catch(() => {});
+    const canAskRedis = this.#redis?.status === 'ready';
+    await within(clock, CLOSE_LIMIT_MS, parts?.tenure.end(canAskRedis) ?? Promise.resolve()).catch(() => {});
     this.#redis?.disconnect();
   }
 }
@@ -391,6 +350,7 @@ class Worker implements WorkerService {
 interface Parts {
   time: RedisTime;
   lease: Lease;
+  tenure: Tenure;
   book: OrderBook;
   reconciler: Reconciler;
   reporter: Reporter;

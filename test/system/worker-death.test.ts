@@ -162,6 +162,19 @@ test('a hold releases within a second, remote and local, and lifting it goes on'
   await allStopped();
 });
 
+test('told to stop at any moment of its start it ends well, and leaves nobody and nothing behind', {
+  timeout: 60_000,
+}, async () => {
+  expect(await worker.stop()).toBe(0);
+  // Seen in its log or not yet: before the signal handlers, in the release, at the guard, at the lease, in the first reconcile.
+  for (const delayMs of [150, 300, 400, 450, 500, 550, 600, 700]) {
+    const starting = await startWorker({ redis, isUnready: true });
+    await passes(delayMs);
+    expect([0, 'SIGTERM'], starting.log()).toContain(await starting.stop());
+    await staysRunning(50);
+  }
+});
+
 test('a second worker waits for the lease, and the host has one hobbler', async () => {
   const second = await startWorker({ redis, isUnready: true });
   await until(() => second.log().includes('another worker holds the lease'), {

@@ -95,6 +95,7 @@ export class GuardLink {
   /** Connects to a guard; then keeps beating, and looks for another one whenever it is lost. */
   async start(): Promise<void> {
     await this.#connect();
+    if (this.#stopped) return;
     if (!this.#alive)
       this.#log.warn(
         { mode: this.#mode, dir: this.#paths.dir },
@@ -161,6 +162,7 @@ export class GuardLink {
   }
 
   async #connect(): Promise<void> {
+    if (this.#stopped) return;
     if (!this.#openFifo() && this.#mode === 'spawn') {
       this.#spawn();
       const giveUpAtMs = this.#clock.monotonicMs() + ANSWER_WITHIN_MS;
@@ -168,7 +170,7 @@ export class GuardLink {
         await sleep(this.#clock, POLL_MS);
     }
     if (this.#fifo === undefined || this.#stopped) return;
-    if (await this.confirm()) this.#found();
+    if ((await this.confirm()) && !this.#stopped) this.#found();
   }
 
   #found(): void {
