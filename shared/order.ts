@@ -186,8 +186,13 @@ export function targetOf(order: Order): Target {
  * as tombstones, because an older order with a longer lease could otherwise be replayed after them (invariant 3).
  */
 export function recordEndsAtMs(order: Order): number {
-  const overtakenEndsAtMs = order.version + MAX_LEASE_MS + TOMBSTONE_MARGIN_MS;
+  const overtakenEndsAtMs = tombstoneEndsAtMs(order.version);
   return order.action === 'tarpit' ? Math.max(order.expiresAt, overtakenEndsAtMs) : overtakenEndsAtMs;
+}
+
+/** When no order that this version has overtaken can live any more, in milliseconds of Redis's clock. */
+export function tombstoneEndsAtMs(version: number): number {
+  return version + MAX_LEASE_MS + TOMBSTONE_MARGIN_MS;
 }
 
 /** The share of time that a duty cycle leaves: `runMs / (runMs + stopMs)`, 0 to 1. */

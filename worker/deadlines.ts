@@ -1,11 +1,12 @@
 /**
  * Deadlines on the boot clock, kept across restarts (invariant 2). What counts is the time an order had left when it
- * was first seen on this host; a restart, or a Redis whose clock jumps, must not lengthen it.
+ * was first seen on this host; a restart, or a Redis whose clock jumps, must not lengthen it. Untarpits are kept as well:
+ * a Redis that was restored from before one of them would have it forgotten by a worker that starts anew (invariant 3).
  */
 import { z } from 'zod';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { MAX_LEASE_MS } from '../shared/order.ts';
+import { MAX_LEASE_MS, tombstoneEndsAtMs } from '../shared/order.ts';
 import { isThere, readStateFile, writeStateFile } from './state-file.ts';
 
 const fileSchema = z.object({
@@ -57,6 +58,24 @@ export class Deadlines {
       this.#isDirty = true;
     }
     return deadlineBootMs;
+  }
+
+  /** The newest version that was seen of this target's orders; 0: none that is remembered. */
+  versionOf(target: string): number {
+    return this.#known.get(target)?.version ?? 0;
+  }
+
+  /** Notes that this version takes the target out: it ended before it began. */
+  untarpitted(target: string, version: number): void {
+    if (this.#known.get(target)?.version === version) return;
+    this.#known.set(target, { version, deadlineBootMs: 0 });
+    this.#isDirty = true;
+  }
+
+  /** Forgets what no order can have overtaken any more that stands; `nowMs` by Redis's clock. */
+  forgetEnded(nowMs: number): void {
+    for (const [target, { version, deadlineBootMs }] of this.#known)
+      if (deadlineBootMs === 0 && tombstoneEndsAtMs(version) < nowMs) this.forget(target);
   }
 
   forget(target: string): void {

@@ -48,8 +48,12 @@ export interface OrderBookParts {
   log: Logger;
 }
 
+/** How often untarpits of earlier workers are looked through; they count for a day. */
+const FORGET_EVERY_MS = 600_000;
+
 export class OrderBook {
   readonly #parts: OrderBookParts;
+  #forgotAtMs = 0;
   readonly #entries = new Map<string, Entry>();
   /** Orders are applied one at a time per target, so that a slow look-up cannot let an older one overtake. */
   readonly #busy = new Map<string, Promise<unknown>>();
@@ -68,8 +72,7 @@ export class OrderBook {
     if (order.host !== host && order.host !== FLEET)
       return { status: 'invalid', why: `the order is for host ${order.host}, this is ${host}` };
     // Measured from what stands, too: after Redis's clock was set back, an untarpit can only be one more than that.
-    const standing = this.#entries.get(order.target)?.order.version ?? 0;
-    const aheadMs = order.version - Math.max(redisNowMs(), standing);
+    const aheadMs = order.version - Math.max(redisNowMs(), this.#newestVersion(order.target));
     if (aheadMs > MAX_VERSION_AHEAD_MS)
       return {
         status: 'invalid',
@@ -92,10 +95,15 @@ export class OrderBook {
     return turn;
   }
 
+  /** What an earlier worker saw counts too, in case Redis has forgotten it. */
+  #newestVersion(target: string): number {
+    return this.#entries.get(target)?.order.version ?? this.#parts.deadlines.versionOf(target);
+  }
+
   async #applyInTurn(order: Order): Promise<OrderResult> {
     const current = this.#entries.get(order.target);
-    if (current && current.order.version > order.version)
-      return { status: 'stale', currentVersion: current.order.version };
+    const newest = this.#newestVersion(order.target);
+    if (newest > order.version) return { status: 'stale', currentVersion: newest };
     if (current && current.order.version === order.version) {
       // The same order again. What can change by itself (a user that exists by now, a process table) is tried again.
       const isSettled =
@@ -110,7 +118,7 @@ export class OrderBook {
     const { released, heldBy } = this.#parts.engine.untarpit(order.target);
     const result: OrderResult = { status: 'applied', processes: released, ...(heldBy === null ? {} : { heldBy }) };
     this.#set(order, 0, result, null);
-    this.#parts.deadlines.forget(order.target);
+    this.#parts.deadlines.untarpitted(order.target, order.version);
     return result;
   }
 
@@ -203,6 +211,10 @@ export class OrderBook {
         this.#entries.delete(target);
         deadlines.forget(target);
       }
+    }
+    if (nowMs - this.#forgotAtMs > FORGET_EVERY_MS) {
+      this.#forgotAtMs = nowMs;
+      deadlines.forgetEnded(nowMs);
     }
     // Here and not at every order: the whole file at each of 10,000 orders would hold up the phases.
     deadlines.save();

@@ -21,9 +21,19 @@ export interface RedisSettings {
 /** Longest pause between two tries to reach Redis, milliseconds. */
 const MAX_RETRY_MS = 2_000;
 
-/** Options for connections that BullMQ owns; it wants commands to wait for Redis rather than fail. */
-export function blockingOptions(settings: RedisSettings): RedisOptions {
-  return { ...base(settings), maxRetriesPerRequest: null };
+/**
+ * A connection on which nothing comes for so long after a command was sent is wedged: a network or a server that swallows
+ * everything, and keeps it open. It is given up, which is said, and another one opened; TCP alone would wait for a
+ * quarter of an hour. Longer than a command may take, so that a slow Redis loses commands and not the connection.
+ */
+const WEDGED_AFTER_MS = 10_000;
+
+/**
+ * Options for connections that BullMQ owns; it wants commands to wait for Redis rather than fail. `blocksForMs`: the
+ * longest that a command waits there for something to do.
+ */
+export function blockingOptions(settings: RedisSettings, blocksForMs: number): RedisOptions {
+  return { ...base(settings), maxRetriesPerRequest: null, socketTimeout: blocksForMs + WEDGED_AFTER_MS };
 }
 
 /** The last error of each connection: ioredis tells a command only that it has tried often enough. */
@@ -42,7 +52,12 @@ export function connectRedis(settings: RedisSettings, log: Logger): Redis {
     if (!saidOf.has(command)) log.warn(message);
     saidOf.add(command);
   };
-  const redis = new Redis({ ...base(settings, onRefusal), maxRetriesPerRequest: 1, commandTimeout: 5_000 });
+  const redis = new Redis({
+    ...base(settings, onRefusal),
+    maxRetriesPerRequest: 1,
+    commandTimeout: 5_000,
+    socketTimeout: WEDGED_AFTER_MS,
+  });
   let lastMessage: string | undefined;
   redis.on('error', (error: Error) => {
     const message = describeTrouble(error, redis.options.tls !== undefined);
@@ -134,7 +149,7 @@ export function isLoopback(url: string): boolean {
 }
 
 /** Redis's own clock, milliseconds since 1970: the one clock that the whole fleet shares. */
-export async function redisNowMs(redis: Redis): Promise<number> {
+export async function redisNowMs(redis: Pick<Redis, 'time'>): Promise<number> {
   const [seconds, microseconds] = await redis.time();
   return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
 }

@@ -258,6 +258,19 @@ describe('over a restart', () => {
     expect(book.expire()).toHaveLength(1);
   });
 
+  it('an untarpit stands, also when Redis was restored from before it', async () => {
+    const order = tarpit({}, MAX_LEASE_MS);
+    const release = untarpit();
+    const first = openBook();
+    await first.apply(order);
+    await first.apply(release);
+    first.expire();
+    const book = openBook();
+    expect(await book.apply(order)).toEqual({ status: 'stale', currentVersion: release.version });
+    expect(engine.loops.size).toBe(0);
+    expect(await book.apply(tarpit())).toMatchObject({ status: 'applied' });
+  });
+
   it('of the machine the memory is worth nothing: boot clocks begin anew', async () => {
     const order = tarpit({}, 60_000);
     const first = openBook();
