@@ -53,7 +53,7 @@ A pin replaces an earlier one, and takes effect within a second. Without an end,
     .action(async (account: string, { reason }: { reason: string }, command: Command) => {
       const settings = new Settings(command, cli);
       const { withRedis } = await import('./redis.ts');
-      const { removePin } = await import('../producer/operator-words.ts');
+      const { removePin } = await import('../shared/redis/pins.ts');
       const why = checkedReason(reason);
       const by = operatorOf(cli.environment);
       const was = await withRedis(settings, (redis) => removePin(redis, account, why, by));
@@ -91,7 +91,7 @@ async function putPinFor(cli: Cli, settings: Settings, account: string, options:
   const { producerSchema } = await import('../producer/config.ts');
   const { Rules } = await import('../producer/policy/rules.ts');
   const { clockTime } = await import('../producer/words.ts');
-  const { putPin } = await import('../producer/operator-words.ts');
+  const { putPin } = await import('../shared/redis/pins.ts');
   const { loadSection } = await import('../shared/config.ts');
   const { withRedis } = await import('./redis.ts');
   if (!accountName.safeParse(account).success)

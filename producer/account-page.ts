@@ -3,11 +3,12 @@
  * ends. Pure; made from what the ledger has. It is written for the account's owner as much as for the operator.
  */
 import type { Hobble } from '../shared/order.ts';
+import type { Pin } from '../shared/redis/pins.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { Place } from './place.ts';
 import { explain } from './policy/explain.ts';
 import { circumstancesOf, type Look, lookAt } from './policy/look.ts';
-import { overrideAt, type Pin } from './policy/override.ts';
+import { overrideAt } from './policy/override.ts';
 import type { AccountRules } from './policy/rules.ts';
 import type { LedgerState } from './policy/state.ts';
 import { subjectKey } from './subject-verdict.ts';

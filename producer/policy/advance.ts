@@ -6,9 +6,11 @@
  *
  * What is not known never leads into the tarpit: doubt means release (invariant 1).
  */
+
+import type { Pin } from '../../shared/redis/pins.ts';
 import type { PolicyReading } from './attribute.ts';
 import { circumstancesOf, type Look, lookAt, wakeAtMs } from './look.ts';
-import { overrideAt, type Pin } from './override.ts';
+import { overrideAt } from './override.ts';
 import { type Note, receive } from './receive.ts';
 import type { AccountRules } from './rules.ts';
 import { settleClock } from './settle-clock.ts';

@@ -3,26 +3,8 @@
  * An exemption is never to be hobbled, so it beats a pin as well; a pin says who set it and why, and ends by itself or
  * by another pin.
  */
-import { z } from 'zod';
-import { hobbleSchema } from '../../shared/order.ts';
+import { type Pin, pinStands } from '../../shared/redis/pins.ts';
 import type { Exemption } from './config.ts';
-
-const epochMs = z.number().min(0);
-const common = {
-  v: z.literal(1),
-  setAtMs: epochMs,
-  by: z.string().min(1).max(128),
-  why: z.string().max(300),
-};
-
-/** As the ledger keeps it, one an account. */
-export const pinSchema = z.discriminatedUnion('kind', [
-  /** Out, whatever was used. */
-  z.object({ ...common, kind: z.literal('release'), /** Null: until another pin. */ untilMs: epochMs.nullable() }),
-  /** In, at this duty cycle or a harsher one of the policy; never without an end. */
-  z.object({ ...common, kind: z.literal('keep'), untilMs: epochMs, hobble: hobbleSchema }),
-]);
-export type Pin = z.infer<typeof pinSchema>;
 
 export type Override = { kind: 'exempt'; exemption: Exemption } | { kind: 'release' | 'keep'; pin: Pin };
 
@@ -30,7 +12,7 @@ export type Override = { kind: 'exempt'; exemption: Exemption } | { kind: 'relea
 export function overrideAt(exemptions: readonly Exemption[], pin: Pin | null, nowMs: number): Override | null {
   const exemption = longest(exemptions.filter(({ untilMs }) => untilMs === null || untilMs > nowMs));
   if (exemption) return { kind: 'exempt', exemption };
-  if (!pin || (pin.untilMs !== null && pin.untilMs <= nowMs)) return null;
+  if (!pin || !pinStands(pin, nowMs)) return null;
   return { kind: pin.kind, pin };
 }
 

@@ -3,13 +3,13 @@
  * readings' own. The same judge as ever, so it rebuilds a ledger that was lost, and tries a policy on last month.
  */
 
+import type { Pin } from '../../shared/redis/pins.ts';
 import type { Case, Prior } from './advance.ts';
 import { attribute, type RawReading } from './attribute.ts';
 import { BRAKE_OPEN, type BrakeState } from './brake.ts';
 import type { BrakeSettings } from './config.ts';
 import { type Explanation, explain } from './explain.ts';
 import type { Decision } from './judge.ts';
-import type { Pin } from './override.ts';
 import { judgePass } from './pass.ts';
 import type { AccountRules, Rules } from './rules.ts';
 import type { LedgerState } from './state.ts';

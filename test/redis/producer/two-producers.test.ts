@@ -2,10 +2,11 @@
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Ledger } from '../../../producer/ledger.ts';
-import { putPin, readOperatorWords, releaseBrake, removePin } from '../../../producer/operator-words.ts';
+import { readOperatorWords, releaseBrake } from '../../../producer/operator-words.ts';
 import type { ProducerService } from '../../../producer/service.ts';
 import { fleetKeys, ledgerKey } from '../../../shared/keys.ts';
 import type { Order } from '../../../shared/order.ts';
+import { putPin, removePin } from '../../../shared/redis/pins.ts';
 import { until } from '../../support/until.ts';
 import { ask, ProducerFixture } from './producer-fixture.ts';
 

@@ -4,10 +4,10 @@
  * test says so. What the real ones do is tested on a real Redis.
  */
 import { emptyEntry, type Ledger, type LedgerChange, type LedgerEntry } from '../../../producer/ledger.ts';
-import type { Pin } from '../../../producer/policy/override.ts';
 import { parseState } from '../../../producer/policy/state.ts';
 import { ledgerKeys } from '../../../shared/keys.ts';
 import type { Redis } from '../../../shared/redis/connection.ts';
+import type { Pin } from '../../../shared/redis/pins.ts';
 
 interface Kept extends Pick<LedgerEntry, 'revision' | 'places' | 'owed'> {
   states: Map<string, string>;

@@ -10,8 +10,8 @@ import {
   isHeld,
   letGo,
 } from '../../../../producer/policy/brake.ts';
-import type { Pin } from '../../../../producer/policy/override.ts';
 import { judgePass } from '../../../../producer/policy/pass.ts';
+import type { Pin } from '../../../../shared/redis/pins.ts';
 import { at, rulesFor } from './course.ts';
 
 const MINUTE_MS = 60_000;

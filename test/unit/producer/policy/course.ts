@@ -8,10 +8,10 @@ import type { Prior } from '../../../../producer/policy/advance.ts';
 import { attribute, type RawReading } from '../../../../producer/policy/attribute.ts';
 import { policySchema } from '../../../../producer/policy/config.ts';
 import { type Decision, decide, type Judgement, judge } from '../../../../producer/policy/judge.ts';
-import type { Pin } from '../../../../producer/policy/override.ts';
 import type { AccountRules } from '../../../../producer/policy/rules.ts';
 import { Rules } from '../../../../producer/policy/rules.ts';
 import type { LedgerState } from '../../../../producer/policy/state.ts';
+import type { Pin } from '../../../../shared/redis/pins.ts';
 
 const DAY_MS = 86_400_000;
 export const FIRST_DAY_MS = Date.parse('2025-11-24T00:00:00Z');

@@ -1,7 +1,8 @@
 /** Exemptions and pins: which of them holds, when it ends, and what becomes of the account then. */
 import { describe, expect, it } from 'vitest';
 import type { Exemption } from '../../../../producer/policy/config.ts';
-import { overrideAt, type Pin, pinSchema } from '../../../../producer/policy/override.ts';
+import { overrideAt } from '../../../../producer/policy/override.ts';
+import { type Pin, pinSchema } from '../../../../shared/redis/pins.ts';
 import { at, Course, rulesFor } from './course.ts';
 
 const DAY = { dwell: '1m', limits: { day: { used: 2000 } } };

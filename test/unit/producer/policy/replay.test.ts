@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { policySchema } from '../../../../producer/policy/config.ts';
-import type { Pin } from '../../../../producer/policy/override.ts';
 import { type ReplayChange, type ReplayReading, rebuild, replay } from '../../../../producer/policy/replay.ts';
 import { Rules } from '../../../../producer/policy/rules.ts';
+import type { Pin } from '../../../../shared/redis/pins.ts';
 import { anyArrivals, anyConfig } from './any-account.ts';
 import { at, Course, FIRST_DAY_MS, timeOf } from './course.ts';
 
