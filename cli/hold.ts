@@ -89,7 +89,7 @@ async function liftHold(cli: Cli, settings: Settings, { host, local, reason }: H
   else {
     const { withRedis } = await import('./redis.ts');
     const { unhold } = await import('../shared/redis/fleet.ts');
-    wasHeld = await withRedis(settings, (redis) => unhold(redis, host, reason, operatorOf(cli.environment)));
+    ({ wasHeld } = await withRedis(settings, (redis) => unhold(redis, host, reason, operatorOf(cli.environment))));
   }
   const place = local ? 'this machine' : (host ?? 'the fleet');
   cli.out(wasHeld ? `lifted the hold of ${place}` : `there was no hold of ${place}`);

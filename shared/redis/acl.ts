@@ -114,7 +114,7 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
         keyless: CONNECTION,
         grants: [
           { access: 'RW', keys: [queueKeys(ANY)], commands: TEND_JOBS },
-          { access: 'RW', keys: [hostKeys.desired(ANY)], commands: ORDER_RECORDS },
+          { access: 'RW', keys: [hostKeys.desired(ANY)], commands: [...ORDER_RECORDS, 'del'] },
           { access: 'RW', keys: FLEET_KEYS, commands: FLEET_RECORDS },
           { access: 'RW', keys: [hostKeys.hold(ANY), fleetKeys.hold], commands: ['get', 'set', 'del'] },
           { access: 'RW', keys: [ledgerKeys.pins], commands: ['hgetall', 'hlen', 'hexists', 'hset', 'hdel'] },
@@ -127,9 +127,12 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
               // To explain an account; what is remembered of it is the producer's to change.
               LEDGER_PATTERN,
             ],
-            commands: ['get', 'hgetall', 'smembers', 'xrevrange'],
+            commands: ['get', 'hgetall', 'smembers', 'xrange', 'xrevrange'],
           },
           { access: 'W', keys: [fleetKeys.audit], commands: ['xadd'] },
+          // To forget a host that is gone for good.
+          { access: 'W', keys: [hostKeys.status(ANY), hostKeys.observed(ANY), hostKeys.meter(ANY)], commands: ['del'] },
+          { access: 'W', keys: [fleetKeys.hosts], commands: ['srem'] },
         ],
       };
   }

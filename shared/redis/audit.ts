@@ -4,7 +4,12 @@ import type { Redis } from './connection.ts';
 /** Entries that a stream keeps, about: Redis trims whole blocks. */
 const KEPT_ENTRIES = 10_000;
 
-/** Appends an entry of names and values. Rejects when Redis is away. */
-export async function appendAudit(redis: Redis, key: string, entry: Record<string, string | number>): Promise<void> {
-  await redis.xadd(key, 'MAXLEN', '~', KEPT_ENTRIES, '*', ...Object.entries(entry).flat());
+/** Appends an entry of names and values; what is undefined is left out. Returns its id. Rejects when Redis is away. */
+export async function appendAudit(
+  redis: Redis,
+  key: string,
+  entry: Record<string, string | number | undefined>,
+): Promise<string> {
+  const fields = Object.entries(entry).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+  return (await redis.xadd(key, 'MAXLEN', '~', KEPT_ENTRIES, '*', ...fields))!;
 }

@@ -101,18 +101,22 @@ function holdKey(host: string | undefined): string {
   return host === undefined ? fleetKeys.hold : hostKeys.hold(host);
 }
 
-/** Stops all hobbling on `host`, or on the fleet when undefined, until `unhold`. Survives restarts. */
-export async function hold(redis: Redis, host: string | undefined, reason: string, by: string): Promise<void> {
+/** Stops all hobbling on `host`, or on the fleet when undefined, until `unhold`. Survives restarts. Returns its entry in the audit. */
+export async function hold(redis: Redis, host: string | undefined, reason: string, by: string): Promise<string> {
   const record: Hold = { reason, by, sinceMs: await redisNowMs(redis) };
   await redis.set(holdKey(host), JSON.stringify(record));
-  await auditHold(redis, 'hold', host, reason, by);
+  return auditHold(redis, 'hold', host, reason, by);
 }
 
-/** Lifts a hold. Returns whether there was one. */
-export async function unhold(redis: Redis, host: string | undefined, reason: string, by: string): Promise<boolean> {
+/** Lifts a hold. Returns whether there was one, and its entry in the audit. */
+export async function unhold(
+  redis: Redis,
+  host: string | undefined,
+  reason: string,
+  by: string,
+): Promise<{ wasHeld: boolean; entry: string }> {
   const removed = await redis.del(holdKey(host));
-  await auditHold(redis, 'unhold', host, reason, by);
-  return removed === 1;
+  return { wasHeld: removed === 1, entry: await auditHold(redis, 'unhold', host, reason, by) };
 }
 
 async function auditHold(
@@ -121,6 +125,6 @@ async function auditHold(
   host: string | undefined,
   reason: string,
   by: string,
-): Promise<void> {
-  await appendAudit(redis, fleetKeys.audit, { action, host: host ?? '*', reason, by });
+): Promise<string> {
+  return appendAudit(redis, fleetKeys.audit, { action, host: host ?? '*', reason, by });
 }

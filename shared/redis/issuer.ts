@@ -26,12 +26,16 @@ export interface OrderRequest {
   reason: string;
   /** `policy`, `operator:NAME`, or the name of an accounting system. */
   by: string;
+  /** The entry of the audit that this order is part of, for an act of several orders. It stands in the audit alone. */
+  act?: string;
 }
 
 export interface IssuedOrder {
   order: Order;
   /** Job ids by host, for the hosts that were woken. */
   jobs: Record<string, string>;
+  /** Its entry in the fleet's audit; a renewal has none. */
+  entry?: string;
 }
 
 /** What came of an offer: given, or it gave way to the order that stands there. */
@@ -64,9 +68,12 @@ export class OrderIssuer {
     this.#log = log;
   }
 
-  /** Writes the order and wakes the hosts it is for. Throws invalid-input or bound-exceeded. */
-  async issue(request: OrderRequest): Promise<IssuedOrder> {
-    return this.#announce(mustBeOrder(await this.#write(request, always)));
+  /**
+   * Writes the order and wakes the hosts it is for; with `wake` false they find it when they reconcile, for when that
+   * would be too many jobs. Throws invalid-input or bound-exceeded.
+   */
+  async issue(request: OrderRequest, wake = true): Promise<IssuedOrder> {
+    return this.#announce(mustBeOrder(await this.#write(request, always)), request.act, wake);
   }
 
   /** Writes the order without waking anybody: workers find it when they reconcile. For renewing a lease. */
@@ -81,13 +88,13 @@ export class OrderIssuer {
   async offer(request: OrderRequest, wake: boolean, mayOvertake: MayOvertake): Promise<OfferResult> {
     const written = await this.#write(request, mayOvertake);
     if ('gaveWayTo' in written) return { status: 'gave-way', to: written.gaveWayTo };
-    const issued = wake ? await this.#announce(written.order) : { order: written.order, jobs: {} };
+    const issued = wake ? await this.#announce(written.order, request.act) : { order: written.order, jobs: {} };
     return { status: 'given', ...issued };
   }
 
-  async #announce(order: Order): Promise<IssuedOrder> {
-    const jobs = await this.#wake(order);
-    await this.#audit(order);
+  async #announce(order: Order, act: string | undefined, wake = true): Promise<IssuedOrder> {
+    const jobs = wake ? await this.#wake(order) : {};
+    const entry = await this.#audit(order, act);
     this.#log.info(
       {
         action: order.action,
@@ -99,7 +106,7 @@ export class OrderIssuer {
       },
       'order given',
     );
-    return { order, jobs };
+    return { order, jobs, entry };
   }
 
   async #write(request: OrderRequest, mayOvertake: MayOvertake): Promise<Written> {
@@ -197,7 +204,7 @@ export class OrderIssuer {
     return queue;
   }
 
-  async #audit({ action, host, target, version, reason, by }: Order): Promise<void> {
-    await appendAudit(this.#redis, fleetKeys.audit, { action, host, target, version, reason, by });
+  async #audit({ action, host, target, account, version, reason, by }: Order, act?: string): Promise<string> {
+    return appendAudit(this.#redis, fleetKeys.audit, { action, host, target, account, version, reason, by, act });
   }
 }

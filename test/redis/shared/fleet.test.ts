@@ -67,8 +67,8 @@ describe.each(EVERY_SERVER)('the fleet on %s', (_, start) => {
     expect(held).toMatchObject({ reason: 'deploy', by: 'operator:ann' });
     expect(Math.abs(held!.sinceMs - view.nowMs)).toBeLessThan(5_000);
     expect(other).toBeNull();
-    expect(await unhold(redis, host, 'done', 'operator:ann')).toBe(true);
-    expect(await unhold(redis, host, 'done', 'operator:ann')).toBe(false);
+    expect(await unhold(redis, host, 'done', 'operator:ann')).toMatchObject({ wasHeld: true });
+    expect(await unhold(redis, host, 'done', 'operator:ann')).toMatchObject({ wasHeld: false });
     expect(scope === 'the fleet' ? (await readFleet(redis)).hold : (await readFleet(redis)).hosts[0]!.hold).toBeNull();
     const entries = await redis.xrange(fleetKeys.audit, '-', '+');
     expect(entries.map(([, fields]) => fields.slice(0, 4))).toEqual([

@@ -161,10 +161,20 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
       action: 'tarpit',
       host: 'web-1',
       target: 'user:alice',
+      ...(REQUEST.account === undefined ? {} : { account: REQUEST.account }),
       version: String(order.version),
       reason: REQUEST.reason,
       by: 'operator:ann',
     });
+  });
+
+  it('writes down which act an order is part of, in the audit and not in the order', async () => {
+    const { order, entry, jobs } = await issuer.issue({ ...REQUEST, act: '5-0' }, false);
+    const [[id, flat]] = (await redis.xrevrange(fleetKeys.audit, '+', '-', 'COUNT', 1)) as [[string, string[]]];
+    expect(id).toBe(entry);
+    expect(Object.fromEntries(pairs(flat))).toMatchObject({ act: '5-0' });
+    expect(order).not.toHaveProperty('act');
+    expect(jobs).toEqual({});
   });
 
   it('gives orders that its own schema takes', async () => {
