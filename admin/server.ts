@@ -16,6 +16,7 @@ import { answerError } from './errors.ts';
 import { addQueueBoard } from './queues/board.ts';
 import type { HostQueues } from './queues/host-queues.ts';
 import { addActRoutes } from './routes/act.ts';
+import { addAuditRoutes } from './routes/audit.ts';
 import { addFleetRoutes } from './routes/fleet.ts';
 import { addLoginRoutes } from './routes/login.ts';
 import { addOpenRoutes } from './routes/open.ts';
@@ -84,6 +85,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   addOpenRoutes(app);
   addLoginRoutes(app, config, sessions);
   addFleetRoutes(app, options);
+  addAuditRoutes(app, options);
   addActRoutes(app, options);
   await addQueueBoard(app, options.queues, options.redis, log);
   return app;

@@ -1,18 +1,15 @@
-/** The fleet page and the same as JSON for programs, the audit page, and the metrics. Reads only. */
+/** The fleet page and the same as JSON for programs, and the metrics. Reads only. */
 import type { FastifyInstance } from 'fastify';
-import { redisNowMs } from '../../shared/redis/connection.ts';
 import { sessionOf } from '../access/gate.ts';
-import { readAudit } from '../audit.ts';
 import { fleetMetrics } from '../metrics.ts';
-import { auditPage } from '../views/audit-page.ts';
 import { fleetPage } from '../views/fleet-page.ts';
 import { layout } from '../views/layout.ts';
-import { auditQuery, fleetQuery, parseInput } from './input.ts';
-import { type Parts, reachRedis } from './parts.ts';
+import { fleetQuery, parseInput } from './input.ts';
+import type { Parts } from './parts.ts';
 
 const HTML = 'text/html; charset=utf-8';
 
-export function addFleetRoutes(app: FastifyInstance, { source, redis, clock }: Parts): void {
+export function addFleetRoutes(app: FastifyInstance, { source }: Parts): void {
   app.get('/', async (request, reply) => {
     const session = sessionOf(request);
     const { q, page, hosts } = parseInput(fleetQuery, request.query);
@@ -30,18 +27,6 @@ export function addFleetRoutes(app: FastifyInstance, { source, redis, clock }: P
   app.get('/api/fleet', async (_request, reply) => {
     const answer = await source.read();
     return reply.status(answer.redis === 'here' ? 200 : 503).send(answer);
-  });
-
-  app.get('/audit', async (request, reply) => {
-    const session = sessionOf(request);
-    const { host, before } = parseInput(auditQuery, request.query);
-    const [page, nowMs, answer] = await reachRedis(
-      clock,
-      Promise.all([readAudit(redis, host, before), redisNowMs(redis), source.read()]),
-    );
-    const hosts = answer.redis === 'here' ? answer.fleet.hosts.map((row) => row.host) : [];
-    const body = auditPage({ host, hosts, page, isFirst: before === undefined, nowMs });
-    return reply.type(HTML).send(layout({ title: 'Audit', body, session, section: 'audit' }));
   });
 
   app.get('/metrics', { config: { access: 'scraper' } }, async (_request, reply) => {

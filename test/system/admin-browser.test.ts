@@ -120,8 +120,7 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
     await page.keyboard.type('customer paid for more');
     await page.keyboard.press('Enter');
 
-    await page.getByRole('status').filter({ hasText: 'Release of user:alice on web-1 ordered.' }).waitFor();
-    await row.first().getByText('release pending').waitFor();
+    await page.getByRole('status').filter({ hasText: 'Waiting for the workers’ word.' }).waitFor();
     await shoot(page, 'after-release');
     expect(await desired('user:alice')).toMatchObject({
       action: 'untarpit',
@@ -132,8 +131,7 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
     // The stand-in worker carries it out; the open page says so without a reload.
     await page.evaluate('globalThis.isStillThisPage = true');
     await redis.hdel(hostKeys.observed('web-1'), 'user:alice');
-    await page.getByText('let go', { exact: true }).waitFor();
-    expect(await page.getByText('release pending').count()).toBe(0);
+    await page.getByRole('status').filter({ hasText: 'Done: the workers say so.' }).waitFor();
     expect(await page.evaluate('globalThis.isStillThisPage')).toBe(true);
     expect(complaints).toEqual([]);
   });
@@ -178,7 +176,7 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
     await page.getByRole('link', { name: 'Hold: web-1' }).click();
     await page.getByLabel('Reason').fill('incident 12');
     await page.getByRole('button', { name: 'Hold web-1' }).click();
-    await page.getByText('hold pending').waitFor();
+    await page.getByText('has not said yet that it holds').waitFor();
     expect(JSON.parse((await redis.get(hostKeys.hold('web-1')))!)).toMatchObject({ by: 'operator:ann' });
     await page.getByRole('link', { name: 'Audit', exact: true }).click();
     await page.getByText('incident 12').waitFor();

@@ -161,7 +161,32 @@ describe('with a user for each service', () => {
       expect((await browser.submit(path, { host: 'web-1', reason: 'test' })).status).toBe(303);
       expect((await browser.submit(path, { host: '*', reason: 'test' })).status).toBe(303);
     }
-    expect((await browser.submit('/release-host', { host: 'web-1', reason: 'test' })).status).toBe(303);
+  });
+
+  it('the admin slows by hand, extends, keeps out, releases everything, and removes a host that is gone', async () => {
+    const browser = await new Browser(admin.url).logIn('ann');
+    const act = async (path: string, fields: Record<string, string>) => {
+      const response = await browser.submit(path, { reason: 'test', ...fields });
+      expect(response.status, `${path}: ${await response.clone().text()}`).toBe(303);
+      const at = response.headers.get('location')!;
+      await until(async () => !(await (await browser.get(at)).text()).includes('Waiting for'), {
+        deadlineMs: 15_000,
+        what: `the host's word on ${path}`,
+      });
+    };
+    await act('/tarpit', { host: 'web-1', target: TARGET, account: 'dora', level: 'usual', for: '30m' });
+    await stops();
+    await act('/extend', { host: 'web-1', target: TARGET, for: '1h' });
+    await act('/exempt', { account: 'dora', keep: '1h' });
+    await letGo();
+    await act('/unexempt', { account: 'dora' });
+    for (const path of ['/release-host', '/release-fleet']) {
+      await act('/tarpit', { host: 'web-1', target: 'user:nobody-of-that-name', level: 'half', for: '30m' });
+      await act(path, { host: 'web-1' });
+    }
+    await redis.root.sadd(fleetKeys.hosts, 'gone-1');
+    await act('/remove-host', { host: 'gone-1' });
+    expect(await redis.root.sismember(fleetKeys.hosts, 'gone-1')).toBe(0);
   });
 
   it('the queue board does all that it offers', async () => {
@@ -302,7 +327,6 @@ describe.each([
       ['change the meter', 'HSET', hostKeys.meter('web-1'), 'user:bob', '1'],
       ['remove from the audit', 'XDEL', fleetKeys.audit, '1-1'],
       ['trim the audit', 'XTRIM', fleetKeys.audit, 'MAXLEN', '0'],
-      ['hide a host', 'SREM', fleetKeys.hosts, 'web-1'],
       ['see the names of keys', 'SCAN', '0'],
       ['flush', 'FLUSHALL'],
       ['configure', 'CONFIG', 'GET', '*'],

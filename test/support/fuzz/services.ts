@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { localPath } from '../../../admin/access/gate.ts';
 import { isPasswordHash } from '../../../admin/password.ts';
-import { holdForm, parseInput, releaseForm } from '../../../admin/routes/input.ts';
+import { holdForm, releaseForm } from '../../../admin/routes/act-input.ts';
+import { parseInput } from '../../../admin/routes/input.ts';
 import { parseListen } from '../../../cli/listen.ts';
 import { parseDirectOrder } from '../../../producer/direct-orders.ts';
 import { parseEntry } from '../../../producer/ledger.ts';

@@ -1,6 +1,6 @@
 /** What the pages show, worked out from records: pending until reported, an unknown as unknown, a broken record hiding nothing. */
 import { describe, expect, test } from 'vitest';
-import { releasableOn } from '../../../admin/act/actions.ts';
+import { planReleaseHost } from '../../../admin/act/plan.ts';
 import { attentionFor } from '../../../admin/fleet/attention.ts';
 import { ROWS_PER_PAGE, select } from '../../../admin/fleet/selection.ts';
 import { hostGroup, queueName } from '../../../admin/queues/names.ts';
@@ -88,7 +88,7 @@ describe('a target', () => {
       hosts: [hostExample({ reports: [reportExample(), reportExample({ target: 'user:bob' })] })],
       hostOrders: { 'web-1': desired(untarpitExample({ version: LATER, issuedAt: LATER })) },
     });
-    expect(releasableOn(fleet, 'web-1').map((row) => row.target)).toEqual(['user:bob']);
+    expect(planReleaseHost(fleet, 'web-1').orders.map(({ target }) => target)).toEqual(['user:bob']);
   });
 });
 

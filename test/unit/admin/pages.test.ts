@@ -175,7 +175,16 @@ test('no page lets hostile text become markup', () => {
   const pages = [
     page({ fleet, query: HOSTILE }),
     page({ answer: { redis: 'away', why: HOSTILE, last: null } }),
-    releasePage({ session, host: HOSTILE, target: HOSTILE, row: fleet.targets[0]! }).toString(),
+    releasePage({
+      session,
+      host: HOSTILE,
+      target: HOSTILE,
+      row: fleet.targets[0]!,
+      rows: fleet.targets,
+      account: HOSTILE,
+      pin: null,
+      nowMs: NOW_MS,
+    }).toString(),
     auditPage({
       host: HOSTILE,
       hosts: [HOSTILE],
@@ -196,6 +205,8 @@ test('no page lets hostile text become markup', () => {
         ],
         olderThan: HOSTILE,
       },
+      filter: { action: HOSTILE, by: HOSTILE, text: HOSTILE },
+      outcomes: new Map([[HOSTILE, [{ host: HOSTILE, target: HOSTILE, state: 'failed', words: HOSTILE, version: 1 }]]]),
       isFirst: true,
       nowMs: NOW_MS,
     }).toString(),
@@ -208,47 +219,6 @@ test('no page lets hostile text become markup', () => {
     // Every attribute is closed by the template: outside of quotes no hostile text is left.
     expect(markup.replace(/"[^"]*"/g, '')).not.toMatch(/<[^>]*alert/);
   }
-});
-
-describe('the release page', () => {
-  const session = sessionExample();
-  const row = (changes: object) => ({
-    ...fleetExample({ hostOrders: { 'web-1': desired(tarpitExample()) } }).targets[0]!,
-    ...changes,
-  });
-
-  test('for a host’s own order has one button, and says that the policy may put it back', () => {
-    const markup = releasePage({ session, host: 'web-1', target: 'user:alice', row: row({}) }).toString();
-    expect(markup.match(/<button/g)).toHaveLength(1);
-    expect(markup).toContain('<button name="host" value="web-1" class="primary">');
-    expect(words(markup)).toContain('7 processes of account alice are slowed.');
-    expect(words(markup)).toContain('leaves it free until it comes to a new verdict');
-    expect(markup).toContain('name="csrf" value="csrf-of-this-session"');
-  });
-
-  test('for the fleet’s order offers everywhere first, then this host only, and says what each does', () => {
-    const markup = releasePage({
-      session,
-      host: 'web-1',
-      target: 'user:alice',
-      row: row({ scope: 'fleet' }),
-    }).toString();
-    expect([...markup.matchAll(/<button name="host" value="([^"]+)"/g)].map(([, value]) => value)).toEqual([
-      '*',
-      'web-1',
-    ]);
-    expect(words(markup)).toContain('It stands under an order for the whole fleet.');
-  });
-
-  test('for a host that is lost says that it must come back first', () => {
-    const markup = releasePage({
-      session,
-      host: 'web-1',
-      target: 'user:alice',
-      row: row({ liveness: 'lost' }),
-    }).toString();
-    expect(words(markup)).toContain('The host is lost.');
-  });
 });
 
 describe('formats', () => {
