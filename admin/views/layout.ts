@@ -19,7 +19,7 @@ export interface Page {
   isLive?: boolean;
 }
 
-const STYLES = ['base.css', 'tables.css', 'forms.css'] as const;
+const STYLES = ['base.css', 'tables.css', 'forms.css', 'acts.css'] as const;
 
 /** Without scripts a page reloads whole, so less often. */
 const RELOAD_EVERY_S = 10;

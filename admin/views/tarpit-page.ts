@@ -67,9 +67,9 @@ export function tarpitFormPage({ host, target, account, hosts }: TarpitFormView)
 <label for="level">How much it may run</label>
 <select id="level" name="level">${LEVELS.map(({ name, words, cycle }) => html`<option value="${name}">${words} (${cycle.runMs} of ${cycle.runMs + cycle.stopMs} ms)</option>`)}<option value="own">as set below</option></select>
 <fieldset><legend>A duty cycle of your own</legend>
-<label for="runMs">Run phase, ms</label><input id="runMs" name="runMs" type="number" min="1" max="10000" value="10">
-<label for="stopMs">Stop phase, ms</label><input id="stopMs" name="stopMs" type="number" min="1" max="10000" value="200">
-<label for="mechanism">Mechanism</label><select id="mechanism" name="mechanism"><option value="auto">auto: the best that the host has</option><option>signal</option><option>freezer</option><option>quota</option></select></fieldset>
+<label>Run phase, ms<input name="runMs" type="number" min="1" max="10000" value="10"></label>
+<label>Stop phase, ms<input name="stopMs" type="number" min="1" max="10000" value="200"></label></fieldset>
+<label for="mechanism">Mechanism</label><select id="mechanism" name="mechanism"><option value="auto">auto: the best that the host has</option><option>signal</option><option>freezer</option><option>quota</option></select>
 ${leaseField(USUAL_LEASE)}
 <div class="buttons"><button class="primary">Show what will happen</button><a class="button quiet" href="/">Cancel</a></div>
 </form></section>`;

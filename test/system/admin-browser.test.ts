@@ -176,7 +176,7 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
     await page.getByRole('link', { name: 'Hold: web-1' }).click();
     await page.getByLabel('Reason').fill('incident 12');
     await page.getByRole('button', { name: 'Hold web-1' }).click();
-    await page.getByText('has not said yet that it holds').waitFor();
+    await page.getByText('has not said yet').waitFor();
     expect(JSON.parse((await redis.get(hostKeys.hold('web-1')))!)).toMatchObject({ by: 'operator:ann' });
     await page.getByRole('link', { name: 'Audit', exact: true }).click();
     await page.getByText('incident 12').waitFor();
@@ -227,7 +227,14 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
       reason: 'z'.repeat(400),
     });
     const page = await logIn('ann', { viewport, colorScheme });
-    for (const path of ['/', '/audit', '/release?host=web-1&target=user:alice', '/hold', '/release?host=x']) {
+    const asks = [
+      '/release?host=web-1&target=user:alice',
+      '/release-fleet',
+      '/tarpit',
+      '/exempt?account=alice',
+      '/hold',
+    ];
+    for (const path of ['/', '/audit', ...asks, '/release?host=x']) {
       await page.goto(`${url}${path}`);
       const [wide, screen] = (await page.evaluate('[document.documentElement.scrollWidth, innerWidth]')) as number[];
       expect(wide, path).toBeLessThanOrEqual(screen!);
