@@ -7,13 +7,9 @@ import { z } from 'zod';
 import { loadSection } from '../shared/config.ts';
 import type { Environment } from '../shared/environment.ts';
 import { HobblerError } from '../shared/errors.ts';
+import { proxyLoginSchema } from './access/proxy-login.ts';
+import { userName, userRoles } from './access/users.ts';
 import { hashPasswordSync, isPasswordHash, PASSWORD_FORM } from './password.ts';
-
-export const userRoles = ['viewer', 'operator'] as const;
-/** A viewer sees everything and changes nothing; an operator may also act. */
-export type UserRole = (typeof userRoles)[number];
-
-const userName = z.string().regex(/^[A-Za-z0-9_.@-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ . @ -');
 
 const user = z
   .strictObject({ name: userName, role: z.enum(userRoles), password: z.unknown() })
@@ -44,6 +40,8 @@ export const adminSchema = z
       })
       .prefault({}),
     users: z.array(user).max(1_000).default([]),
+    /** A single sign-on in front: whose word on who somebody is counts. */
+    proxyLogin: proxyLoginSchema.optional(),
     /** Bearer token with which a scraper may read /metrics without a login. */
     metricsToken: z.unknown().optional(),
   })
@@ -83,12 +81,12 @@ export function withEnvironmentUser(config: AdminConfig, environment: Environmen
   return { ...config, users: [...config.users.filter((one) => one.name !== operator.name), operator] };
 }
 
-/** Throws invalid-config when nobody could log in. */
+/** Throws invalid-config when nobody could come in. */
 export function requireUsers(config: AdminConfig): void {
-  if (config.users.length > 0) return;
+  if (config.users.length > 0 || config.proxyLogin !== undefined) return;
   throw new HobblerError('invalid-config', 'nobody could log in', {
     where: 'admin.users',
-    expected: 'at least one user',
+    expected: 'at least one user, or admin.proxyLogin',
     hint: 'set HOBBLER_ADMIN_USER and HOBBLER_ADMIN_PASSWORD, or put a user with the hash that `hobbler passwd` makes into the config file',
   });
 }

@@ -10,6 +10,7 @@ import { HobblerError } from '../shared/errors.ts';
 import { boundConnections, limitRequests, SERVER_LIMITS } from '../shared/http.ts';
 import type { Logger } from '../shared/log.ts';
 import { hangGate } from './access/gate.ts';
+import { ProxyLogin } from './access/proxy-login.ts';
 import type { Sessions } from './access/sessions.ts';
 import type { AdminConfig } from './config.ts';
 import { answerError } from './errors.ts';
@@ -78,12 +79,13 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   boundConnections(app);
   // Not what is open and costs nothing: health, and the files of the login page.
   await limitRequests(app, config.http.requestsPerMinute, (request) => /^\/(?:healthz$|static\/)/.test(request.url));
-  hangGate(app, { sessions, metricsToken: config.metricsToken });
+  const proxyLogin = config.proxyLogin ? new ProxyLogin(config.proxyLogin) : null;
+  hangGate(app, { sessions, proxyLogin, metricsToken: config.metricsToken });
   app.setNotFoundHandler((request, reply) =>
     answerError(new HobblerError('not-found', 'there is no such page'), request, reply),
   );
   addOpenRoutes(app);
-  addLoginRoutes(app, config, sessions);
+  addLoginRoutes(app, config, sessions, proxyLogin);
   addFleetRoutes(app, options);
   addAuditRoutes(app, options);
   addActRoutes(app, options);

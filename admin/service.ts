@@ -53,6 +53,7 @@ export function createAdminService(options: AdminOptions): AdminService {
     url = await listen(app, config);
     warnOfOpenDoors(config, log);
     log.info({ url }, 'admin is ready');
+    if (config.proxyLogin) log.info({ from: config.proxyLogin.from }, 'who somebody is may be said by a proxy there');
   };
 
   const stop = async () => {

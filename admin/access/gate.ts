@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HobblerError } from '../../shared/errors.ts';
+import type { ProxyLogin } from './proxy-login.ts';
 import { type Session, type Sessions, secretsMatch } from './sessions.ts';
 
 /** `open`: anyone. `viewer`: logged in. `operator`: may act. `scraper`: logged in, or with the metrics token. */
@@ -25,20 +26,31 @@ export const REFRESH_HEADER = 'x-hobbler-refresh';
 
 export interface GateOptions {
   sessions: Sessions;
+  /** Null: nobody's word but a password counts. */
+  proxyLogin: ProxyLogin | null;
   metricsToken: string | null;
 }
 
 /** Hangs the gate before all routes of `app`, those of plugins registered later and unknown paths included. */
-export function hangGate(app: FastifyInstance, { sessions, metricsToken }: GateOptions): void {
+export function hangGate(app: FastifyInstance, { sessions, proxyLogin, metricsToken }: GateOptions): void {
   app.decorateRequest('session', null);
 
   app.addHook('onRequest', async (request, reply) => {
+    const vouched = proxyLogin?.vouch(request.raw.socket.remoteAddress, request.headers) ?? { is: 'absent' };
     const token = request.cookies[SESSION_COOKIE];
-    request.session = sessions.find(token, request.headers[REFRESH_HEADER] === undefined);
+    // Whom the proxy names is who it is, whatever cookie he brings.
+    if (vouched.is === 'known') request.session = vouched.session;
+    else if (vouched.is === 'absent')
+      request.session = sessions.find(token, request.headers[REFRESH_HEADER] === undefined);
     const access = request.routeOptions.config.access ?? 'viewer';
     if (isUnsafe(request)) refuseOtherOrigins(request);
     if (access === 'open') return;
     if (access === 'scraper' && metricsToken !== null && hasBearer(request, metricsToken)) return;
+    if (vouched.is === 'refused') {
+      throw new HobblerError('denied', vouched.why, {
+        hint: 'admin.proxyLogin in the config file says who has which role',
+      });
+    }
     if (request.session === null) return askForLogin(request, reply);
     if (access === 'operator' && request.session.role !== 'operator') {
       throw new HobblerError('denied', `${request.session.user} is a viewer and cannot act`, {

@@ -5,7 +5,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../shared/clock.ts';
-import type { UserRole } from '../config.ts';
+import type { UserRole } from './users.ts';
 
 /** A session nobody uses ends after this, milliseconds. */
 export const IDLE_LIMIT_MS = 30 * 60_000;
@@ -20,6 +20,8 @@ export interface Session {
   readonly role: UserRole;
   /** Stands in every form of this session; a form without it is refused. */
   readonly csrf: string;
+  /** Who says that it is him: the password that opened it, or a proxy at each request. */
+  readonly via: 'password' | 'proxy';
   /** Said once on the next page. */
   notice: string | null;
 }
@@ -43,7 +45,8 @@ export class Sessions {
     this.#dropEnded();
     if (this.#entries.size >= MAX_SESSIONS) this.#dropLeastUsed();
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
-    const session: Session = { user, role, csrf: randomBytes(TOKEN_BYTES).toString('base64url'), notice: null };
+    const csrf = randomBytes(TOKEN_BYTES).toString('base64url');
+    const session: Session = { user, role, csrf, via: 'password', notice: null };
     const nowMs = this.#clock.bootMs();
     this.#entries.set(keyOf(token), { session, openedAtMs: nowMs, lastUsedAtMs: nowMs });
     return { token, session };

@@ -5,7 +5,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { HobblerError, quote } from '../../shared/errors.ts';
-import { localPath, SESSION_COOKIE } from '../access/gate.ts';
+import { localPath, SESSION_COOKIE, sessionOf } from '../access/gate.ts';
+import type { ProxyLogin } from '../access/proxy-login.ts';
 import { ABSOLUTE_LIMIT_MS, type Sessions } from '../access/sessions.ts';
 import type { AdminConfig } from '../config.ts';
 import { MAX_PASSWORD_CHARS, verifyPassword } from '../password.ts';
@@ -21,7 +22,12 @@ const credentials = z.object({
   next: z.string().max(2048).optional(),
 });
 
-export function addLoginRoutes(app: FastifyInstance, config: AdminConfig, sessions: Sessions): void {
+export function addLoginRoutes(
+  app: FastifyInstance,
+  config: AdminConfig,
+  sessions: Sessions,
+  proxyLogin: ProxyLogin | null,
+): void {
   const { secureCookie, loginsPerMinute } = config.http;
   const users = new Map(config.users.map((user) => [user.name, user]));
   let checks = 0;
@@ -67,6 +73,11 @@ export function addLoginRoutes(app: FastifyInstance, config: AdminConfig, sessio
   });
 
   app.post('/logout', async (request, reply) => {
+    if (sessionOf(request).via === 'proxy') {
+      const { logoutPath } = proxyLogin!;
+      if (logoutPath !== undefined) return reply.redirect(logoutPath, 303);
+      throw new HobblerError('invalid-input', 'the proxy in front has logged you in', { hint: 'log out there' });
+    }
     sessions.close(request.cookies[SESSION_COOKIE]);
     return reply.clearCookie(SESSION_COOKIE, { path: '/' }).redirect('/login', 303);
   });

@@ -17,6 +17,8 @@ test('the example is valid in every section', () => {
   expect(parseSection(example, 'example', 'producer', producerSchema).accounts.acme!.targets).toHaveLength(2);
   expect(parseSection(example, 'example', 'admin', adminSchema).http.port).toBe(8080);
   expect(parseSection(example, 'example', 'redis', redisSchema).tls).toHaveProperty('ca');
+  const signOn = /```yaml\n(admin:\n {2}proxyLogin:[\s\S]*?)```/.exec(page)![1]!;
+  expect(parseSection(signOn, 'example', 'admin', adminSchema).proxyLogin).toMatchObject({ viewers: 'everyone' });
 });
 
 test('what it shows are the defaults, but for the names in it', () => {

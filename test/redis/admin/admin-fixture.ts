@@ -2,6 +2,8 @@
  * An admin on a real Redis, and a stand-in for the workers: writes the records that they write. `Browser` is a client
  * that keeps cookies and sends forms as a browser does; the real one is in the system lane.
  */
+import type { z } from 'zod';
+import type { proxyLoginSchema } from '../../../admin/access/proxy-login.ts';
 import { adminSchema, type User } from '../../../admin/config.ts';
 import { SHARED_FOR_MS } from '../../../admin/fleet/source.ts';
 import { hashPasswordSync } from '../../../admin/password.ts';
@@ -25,6 +27,7 @@ export interface TestAdminOptions {
   loginsPerMinute?: number;
   requestsPerMinute?: number;
   signer?: Signer;
+  proxyLogin?: z.input<typeof proxyLoginSchema>;
   log?: Logger;
 }
 
@@ -34,6 +37,7 @@ export function startAdmin(redisUrl: string, options: TestAdminOptions = {}) {
     ...adminSchema.parse({
       http: { port: 0, loginsPerMinute, requestsPerMinute },
       metricsToken: METRICS_TOKEN,
+      ...(options.proxyLogin ? { proxyLogin: options.proxyLogin } : {}),
     }),
     users: USERS,
   };
@@ -76,10 +80,13 @@ export async function writeReport(redis: Redis, host: string, changes: Partial<R
 
 export class Browser {
   readonly #origin: string;
+  readonly #always: Record<string, string>;
   #cookie = '';
 
-  constructor(origin: string) {
+  /** `always`: headers of every request, as a proxy in front adds them. */
+  constructor(origin: string, always: Record<string, string> = {}) {
     this.#origin = origin;
+    this.#always = always;
   }
 
   async get(path: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -120,7 +127,12 @@ export class Browser {
   }
 
   async #send(path: string, init: RequestInit): Promise<Response> {
-    const headers = { accept: 'text/html', ...(init.headers as Record<string, string>), cookie: this.#cookie };
+    const headers = {
+      accept: 'text/html',
+      ...this.#always,
+      ...(init.headers as Record<string, string>),
+      cookie: this.#cookie,
+    };
     const response = await fetch(`${this.#origin}${path}`, { ...init, headers, redirect: 'manual' });
     const cookie = response.headers.get('set-cookie');
     if (cookie) this.#cookie = cookie.split(';')[0]!;

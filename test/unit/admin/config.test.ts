@@ -86,6 +86,7 @@ test('an admin into which nobody could log in refuses to start and says how to m
     /HOBBLER_ADMIN_USER and HOBBLER_ADMIN_PASSWORD/,
   );
   expect(() => requireUsers(parse(''))).toThrow(/nobody could log in/);
+  requireUsers(parse('admin: { proxyLogin: { from: [127.0.0.1], operators: { groups: [ops] } } }'));
 });
 
 function faultOf(yaml: string): string {
