@@ -30,11 +30,36 @@ export function createLogger(
     stream ??
     (isTerminal
       ? PinoPretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
-      : destination({ dest: 2, sync: true }));
+      : writtenEachTurn(2));
   return pino(
     { name, level, redact: { paths: REDACTED, censor: '[hidden]' }, timestamp: stdTimeFunctions.isoTime },
     out,
   );
+}
+
+/** Characters that are held back at most, until the end of a turn. */
+const MOST_HELD = 8_192;
+
+/**
+ * Lines of one turn of the event loop are one write: a line per order would cost a tenth of the order. Nothing waits longer
+ * than that, and nothing is lost when the process exits, for whatever reason but SIGKILL.
+ */
+function writtenEachTurn(descriptor: number): DestinationStream {
+  const out = destination({ dest: descriptor, sync: true, minLength: MOST_HELD });
+  let isDue = false;
+  const flush = () => {
+    isDue = false;
+    out.flushSync();
+  };
+  process.on('exit', flush);
+  return {
+    write(line: string): void {
+      out.write(line);
+      if (isDue) return;
+      isDue = true;
+      setImmediate(flush);
+    },
+  };
 }
 
 /** A logger that says nothing, for parts that run inside another program's output. */

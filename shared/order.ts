@@ -108,7 +108,21 @@ export type OrderStatus = OrderResult['status'];
 
 /** Parses what came over a queue, out of Redis or over HTTP. Throws invalid-input naming path, expected and got. */
 export function parseOrder(raw: unknown, where = 'order'): Order {
-  requireBounded(raw, where);
+  return takeOrder(raw, where).order;
+}
+
+/**
+ * Parses like `parseOrder` what came already parsed, as a job does, and gives its text too: what is measured against the
+ * bounds (unknown fields are kept, signed and written back, at any size) is what will be kept of it.
+ */
+export function takeOrder(raw: unknown, where = 'order'): { order: Order; text: string } {
+  requireShallow(raw, where);
+  const text = JSON.stringify(raw) ?? '';
+  requireSize(text, where);
+  return { order: parseBounded(raw, where), text };
+}
+
+function parseBounded(raw: unknown, where: string): Order {
   const version = typeof raw === 'object' && raw !== null ? (raw as { v?: unknown }).v : undefined;
   if (typeof version === 'number' && version > ORDER_SCHEMA_VERSION) {
     throw new HobblerError('invalid-input', 'order of a newer schema', {
@@ -123,15 +137,12 @@ export function parseOrder(raw: unknown, where = 'order'): Order {
   return parsed.data;
 }
 
-/** Bounds what came already parsed, as a job does: unknown fields are kept, signed and written back, at any size. */
-function requireBounded(raw: unknown, where: string): void {
-  if (isDeeperThan(raw, MAX_ORDER_DEPTH)) {
-    throw new HobblerError('invalid-input', 'order nested too deep', {
-      where,
-      expected: `at most ${MAX_ORDER_DEPTH} levels`,
-    });
-  }
-  requireSize(JSON.stringify(raw) ?? '', where);
+function requireShallow(raw: unknown, where: string): void {
+  if (!isDeeperThan(raw, MAX_ORDER_DEPTH)) return;
+  throw new HobblerError('invalid-input', 'order nested too deep', {
+    where,
+    expected: `at most ${MAX_ORDER_DEPTH} levels`,
+  });
 }
 
 function requireSize(text: string, where: string): void {
@@ -147,11 +158,18 @@ function requireSize(text: string, where: string): void {
 
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
+  if (levels === 0) return true;
+  for (const key in value) if (isDeeperThan((value as Record<string, unknown>)[key], levels - 1)) return true;
+  return false;
 }
 
 /** Parses a serialized order, bounded in size. */
 export function parseOrderText(text: string, where = 'order'): Order {
+  return takeOrderText(text, where).order;
+}
+
+/** Parses like `parseOrderText`, and gives what the text says too, unknown fields included: what a signature covers. */
+export function takeOrderText(text: string, where = 'order'): { order: Order; raw: Record<string, unknown> } {
   requireSize(text, where);
   let raw: unknown;
   try {
@@ -159,7 +177,8 @@ export function parseOrderText(text: string, where = 'order'): Order {
   } catch (error) {
     throw new HobblerError('invalid-input', `not JSON (${(error as Error).message})`, { where });
   }
-  return parseOrder(raw, where);
+  requireShallow(raw, where);
+  return { order: parseBounded(raw, where), raw: raw as Record<string, unknown> };
 }
 
 /** Turns zod's faults into one error that names each path with what was expected and what stands there. */

@@ -31,20 +31,22 @@ export interface Signer {
  * Numbers in orders are integers, so every JSON library writes them alike.
  */
 export function canonical(order: Record<string, unknown>): string {
-  const { signature: _, ...rest } = order;
-  return canonicalValue(rest);
+  return canonicalObject(order, 'signature');
+}
+
+function canonicalObject(object: object, without?: string): string {
+  let text = '';
+  for (const key of Object.keys(object).sort()) {
+    const value = (object as Record<string, unknown>)[key];
+    if (value === undefined || key === without) continue;
+    text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${canonicalValue(value)}`;
+  }
+  return text === '' ? '{}' : `${text}}`;
 }
 
 function canonicalValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalValue).join(',')}]`;
-  if (typeof value === 'object' && value !== null) {
-    const pairs = Object.entries(value)
-      .filter(([, inner]) => inner !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalValue(inner)}`);
-    return `{${pairs.join(',')}}`;
-  }
-  return JSON.stringify(value);
+  return typeof value === 'object' && value !== null ? canonicalObject(value) : JSON.stringify(value);
 }
 
 /** The order with `keyId` and `signature` set. */

@@ -19,9 +19,10 @@ import {
   targetOf,
 } from '../shared/order.ts';
 import type { Verifier } from '../shared/signature.ts';
+import type { Target } from '../shared/target.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Users } from './users.ts';
+import type { UserLookup, Users } from './users.ts';
 
 /** What stands for a target here. A tombstone's order is an untarpit, or a tarpit that has ended. */
 export interface Entry {
@@ -43,8 +44,8 @@ export interface OrderBookParts {
   clock: Clock;
   /** Redis's clock as this host knows it, milliseconds. */
   redisNowMs: () => number;
-  /** Something is worth a report. */
-  onChange: () => void;
+  /** Something about this target is worth a report. */
+  onChange: (target: string) => void;
   log: Logger;
 }
 
@@ -85,8 +86,10 @@ export class OrderBook {
 
   /** Carries a checked order out, if none newer stands. Safe to call with the same order again. */
   async apply(order: Order): Promise<OrderResult> {
-    const before = this.#busy.get(order.target) ?? Promise.resolve();
-    const turn = before.then(() => this.#applyInTurn(order));
+    const before = this.#busy.get(order.target);
+    const turn = before ? before.then(() => this.#applyInTurn(order)) : this.#applyInTurn(order);
+    // Over already: it waited for nobody, so nobody has to wait for it.
+    if (!(turn instanceof Promise)) return turn;
     const settled = turn.catch(() => {});
     this.#busy.set(order.target, settled);
     settled.then(() => {
@@ -100,7 +103,7 @@ export class OrderBook {
     return this.#entries.get(target)?.order.version ?? this.#parts.deadlines.versionOf(target);
   }
 
-  async #applyInTurn(order: Order): Promise<OrderResult> {
+  #applyInTurn(order: Order): OrderResult | Promise<OrderResult> {
     const current = this.#entries.get(order.target);
     const newest = this.#newestVersion(order.target);
     if (newest > order.version) return { status: 'stale', currentVersion: newest };
@@ -122,7 +125,7 @@ export class OrderBook {
     return result;
   }
 
-  async #tarpit(order: TarpitOrder): Promise<OrderResult> {
+  #tarpit(order: TarpitOrder): OrderResult | Promise<OrderResult> {
     const { engine, users, deadlines, clock, redisNowMs } = this.#parts;
     // Clamped by its own length too: an order issued by a clock that is ahead gets no more than it asked for.
     const leftMs = Math.min(order.expiresAt - redisNowMs(), order.expiresAt - order.issuedAt);
@@ -138,19 +141,30 @@ export class OrderBook {
       );
     }
     const target = targetOf(order);
-    let uid: number | undefined;
-    if (target.kind === 'user') {
-      const lookup = await users.uidOf(target.name);
-      // A loop that runs knows its uid; it goes on, with what the newer order says.
-      if (lookup.status === 'failed' && !engine.loops.has(order.target))
-        return this.#set(
-          order,
-          deadlineBootMs,
-          { status: 'gone', why: `user ${target.name} cannot be looked up: ${lookup.why}` },
-          null,
-        );
-      if (lookup.status === 'found') uid = lookup.uid;
+    const loop = engine.loops.get(order.target);
+    // A loop that runs knows its uid; it goes on, with what the newer order says.
+    if (target.kind !== 'user' || (loop && loop.state !== 'denied'))
+      return this.#begin(order, target, deadlineBootMs, undefined);
+    const lookup = users.uidOf(target.name);
+    const begin = (found: UserLookup) => this.#beginOfUser(order, target, deadlineBootMs, found);
+    return lookup instanceof Promise ? lookup.then(begin) : begin(lookup);
+  }
+
+  #beginOfUser(
+    order: TarpitOrder,
+    target: Extract<Target, { kind: 'user' }>,
+    deadlineBootMs: number,
+    lookup: UserLookup,
+  ): OrderResult {
+    if (lookup.status === 'failed' && !this.#parts.engine.loops.has(order.target)) {
+      const why = `user ${target.name} cannot be looked up: ${lookup.why}`;
+      return this.#set(order, deadlineBootMs, { status: 'gone', why }, null);
     }
+    return this.#begin(order, target, deadlineBootMs, lookup.status === 'found' ? lookup.uid : undefined);
+  }
+
+  #begin(order: TarpitOrder, target: Target, deadlineBootMs: number, uid: number | undefined): OrderResult {
+    const { engine } = this.#parts;
     const outcome = engine.tarpit(
       target,
       {
@@ -173,8 +187,8 @@ export class OrderBook {
     const isRenewal =
       before?.order.action === 'tarpit' && order.action === 'tarpit' && before.result.status === 'applied';
     const sinceMs = isRenewal ? before.sinceMs : this.#parts.redisNowMs();
-    this.#parts.onChange();
     this.#entries.set(order.target, { order, deadlineBootMs, sinceMs, result, mechanismWhy });
+    this.#parts.onChange(order.target);
     const isAgain = before?.order.version === order.version;
     if (before?.result.status !== result.status || !(isRenewal || isAgain)) {
       this.#parts.log.info(

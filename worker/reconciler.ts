@@ -69,10 +69,10 @@ export class Reconciler {
   }
 
   async #takeOne(order: Order, raw: Record<string, unknown>): Promise<void> {
-    const refusal = this.#book.check(order, raw);
-    if (refusal && 'why' in refusal)
-      return this.#complain(order.target, `an order in the desired state is ${refusal.status}: ${refusal.why}`);
     try {
+      const refusal = this.#book.check(order, raw);
+      if (refusal && 'why' in refusal)
+        return this.#complain(order.target, `an order in the desired state is ${refusal.status}: ${refusal.why}`);
       await this.#book.apply(order);
     } catch (error) {
       this.#complain(order.target, `an order in the desired state cannot be carried out: ${messageOf(error)}`);

@@ -1,6 +1,6 @@
 /**
- * Reports what this host does, target by target, to `observed`: soon after a change, and every second what has changed.
- * It is the only writer there. What is not known is null (invariant 9).
+ * Reports what this host does, target by target, to `observed`: of a target that is said to have changed soon after, and
+ * of any whose figures have moved every second. It is the only writer there. What is not known is null (invariant 9).
  */
 import type { Clock, Timer } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
@@ -30,14 +30,19 @@ export interface ReporterParts {
   log: Logger;
 }
 
+/** Fields that one command writes or removes: no command, and no reply of Redis to others, takes long. */
+const FIELDS_AT_ONCE = 500;
+
 export class Reporter {
   readonly #parts: ReporterParts;
+  /** What stands in Redis, so far as is known. */
   readonly #sent = new Map<string, Report>();
+  /** Targets to look at in the next flush; `all` when it must look at every one. */
+  #due: Set<string> | 'all' = new Set();
   #timer: Timer | undefined;
   #gather: Timer | undefined;
   #isCleared = false;
   #flushing: Promise<void> | undefined;
-  #isDueAgain = false;
 
   constructor(parts: ReporterParts) {
     this.#parts = parts;
@@ -52,55 +57,79 @@ export class Reporter {
     this.#gather?.cancel();
   }
 
-  /** Something changed: report soon. */
-  changed(): void {
+  /** Something changed about this target, or about all: report soon. */
+  changed(target?: string): void {
+    if (target === undefined) this.#due = 'all';
+    else if (this.#due !== 'all') this.#due.add(target);
     if (this.#gather) return;
     this.#gather = this.#parts.clock.after(GATHER_MS, () => {
       this.#gather = undefined;
-      void this.flush();
+      void this.#flushDue();
     });
   }
 
-  /** Writes what has changed since the last time. With Redis away the next try brings all of it. */
+  /** Looks at every target and writes what is news. While Redis is away the next try brings all of it. */
   async flush(): Promise<void> {
-    // One at a time: of two side by side the later to end would forget what the other had written.
-    if (this.#flushing) {
-      this.#isDueAgain = true;
-      return this.#flushing;
-    }
-    do {
-      this.#isDueAgain = false;
-      this.#flushing = this.#flushOnce();
-      await this.#flushing;
-      this.#flushing = undefined;
-    } while (this.#isDueAgain);
+    this.#due = 'all';
+    return this.#flushDue();
   }
 
-  async #flushOnce(): Promise<void> {
+  /** One at a time: of two side by side the later to end would forget what the other had written. */
+  #flushDue(): Promise<void> {
+    this.#flushing ??= this.#flushWhileDue().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #flushWhileDue(): Promise<void> {
+    while (this.#due === 'all' || this.#due.size > 0) {
+      const due = this.#isCleared ? this.#due : 'all';
+      this.#due = new Set();
+      await this.#write(due === 'all' ? new Set([...this.#parts.book.entries.keys(), ...this.#sent.keys()]) : due);
+    }
+  }
+
+  async #write(targets: ReadonlySet<string>): Promise<void> {
     const { redis, host, log } = this.#parts;
     const key = hostKeys.observed(host);
     const pipeline = redis.pipeline();
     if (!this.#isCleared) pipeline.del(key);
-    const next = new Map(this.current().map((report) => [report.target, report]));
-    for (const [target, report] of next) {
-      const before = this.#sent.get(target);
-      if (!before || isNews(before, report)) pipeline.hset(key, target, JSON.stringify(report));
-      else next.set(target, before);
-    }
-    for (const target of this.#sent.keys()) if (!next.has(target)) pipeline.hdel(key, target);
+    const { news, ended } = this.#newsOf(targets);
+    for (const some of chunks(news))
+      pipeline.hset(key, ...some.flatMap((report) => [report.target, JSON.stringify(report)]));
+    for (const some of chunks(ended)) pipeline.hdel(key, ...some);
     if (pipeline.length === 0) return;
     try {
       const replies = await pipeline.exec();
       const failed = replies?.find(([error]) => error)?.[0];
       if (failed) throw failed;
       this.#isCleared = true;
-      this.#sent.clear();
-      for (const [target, report] of next) this.#sent.set(target, report);
+      for (const report of news) this.#sent.set(report.target, report);
+      for (const target of ended) this.#sent.delete(target);
     } catch (error) {
       log.debug(`report: ${messageOf(error)}`);
-      this.#isCleared = false; // write all of it anew
-      this.#sent.clear();
+      this.forget(); // write all of it anew
     }
+  }
+
+  /** Of these targets: reports that say something new, and those of which none is to stand any more. */
+  #newsOf(targets: ReadonlySet<string>): { news: Report[]; ended: string[] } {
+    const news: Report[] = [];
+    const ended: string[] = [];
+    const nowMs = this.#parts.redisNowMs();
+    const nowBootMs = this.#parts.clock.bootMs();
+    for (const target of targets) {
+      const before = this.#sent.get(target);
+      const entry = this.#parts.book.entries.get(target);
+      if (!entry || !isReported(entry)) {
+        if (before) ended.push(target);
+        continue;
+      }
+      const report = this.#report(target, entry, nowMs, nowBootMs);
+      if (!before || isNews(before, report)) news.push(report);
+    }
+    return { news, ended };
   }
 
   /** Everything written anew at the next flush: after Redis was flushed or replaced. */
@@ -111,14 +140,11 @@ export class Reporter {
 
   /** What there is to say of each target that an order stands for and that has not been let go. */
   current(): Report[] {
-    const reports: Report[] = [];
     const nowMs = this.#parts.redisNowMs();
     const nowBootMs = this.#parts.clock.bootMs();
-    for (const [target, entry] of this.#parts.book.entries) {
-      if (entry.order.action !== 'tarpit' || entry.result.status === 'expired') continue;
-      reports.push(this.#report(target, entry, nowMs, nowBootMs));
-    }
-    return reports;
+    return [...this.#parts.book.entries]
+      .filter(([, entry]) => isReported(entry))
+      .map(([target, entry]) => this.#report(target, entry, nowMs, nowBootMs));
   }
 
   #report(target: string, entry: Entry, nowMs: number, nowBootMs: number): Report {
@@ -166,6 +192,16 @@ export class Reporter {
     if (gate && loop.state !== 'denied') return { state: 'held', why: gate.why };
     return { state: loop.state, why: loop.why ?? exceptions(loop) };
   }
+}
+
+/** Whether there is anything to say of it: a tarpit that has not been let go. */
+function isReported({ order, result }: Entry): boolean {
+  return order.action === 'tarpit' && result.status !== 'expired';
+}
+
+function chunks<T>(items: readonly T[]): T[][] {
+  const count = Math.ceil(items.length / FIELDS_AT_ONCE);
+  return Array.from({ length: count }, (_, index) => items.slice(index * FIELDS_AT_ONCE, (index + 1) * FIELDS_AT_ONCE));
 }
 
 /** What of a target is not hobbled, and why. */

@@ -126,12 +126,12 @@ class Worker implements WorkerService {
       log,
       events: {
         onChange: (key) => {
-          this.#parts?.reporter.changed();
+          this.#parts?.reporter.changed(key);
           this.#door?.metrics.changed(key);
         },
         onEnd: (loop, why) => {
           this.#parts?.book.ended(loop.key, `its last process has ended (${why})`);
-          this.#parts?.reporter.changed();
+          this.#parts?.reporter.changed(loop.key);
         },
         onGap: () => this.#lookAnew(),
       },
@@ -186,7 +186,7 @@ class Worker implements WorkerService {
       deadlines,
       clock,
       redisNowMs,
-      onChange: () => reporter.changed(),
+      onChange: (target) => reporter.changed(target),
       log,
     });
     const reconciler = new Reconciler(redis, host, book, redisNowMs, log);
@@ -273,7 +273,7 @@ class Worker implements WorkerService {
     tenure.consume();
     this.#timers.push(
       clock.every(EXPIRE_EVERY_MS, () => {
-        if (book.expire().length > 0) reporter.changed();
+        for (const target of book.expire()) reporter.changed(target);
       }),
       clock.every(RECONCILE_EVERY_MS, () => this.#quietly('reconcile', () => reconciler.run())),
       clock.every(BEAT_EVERY_MS, async () => {

@@ -25,14 +25,25 @@ export class Users {
   readonly #clock: Clock;
   readonly #cache = new Map<string, { lookup: UserLookup; untilMs: number }>();
   readonly #asking = new Set<Promise<unknown>>();
+  readonly #underWay = new Map<string, Promise<UserLookup>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  async uidOf(name: string): Promise<UserLookup> {
+  /** At once where it is known. Who is asked about twice at the same time is looked up once. */
+  uidOf(name: string): UserLookup | Promise<UserLookup> {
     const cached = this.#cache.get(name);
     if (cached && cached.untilMs > this.#clock.monotonicMs()) return cached.lookup;
+    let lookup = this.#underWay.get(name);
+    if (!lookup) {
+      lookup = this.#ask(name).finally(() => this.#underWay.delete(name));
+      this.#underWay.set(name, lookup);
+    }
+    return lookup;
+  }
+
+  async #ask(name: string): Promise<UserLookup> {
     const lookup = await this.#inTurn(() => lookUp(name));
     if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
     if (lookup.status !== 'failed') this.#cache.set(name, { lookup, untilMs: this.#clock.monotonicMs() + CACHE_MS });

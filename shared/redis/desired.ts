@@ -5,11 +5,11 @@
  */
 import { HobblerError, messageOf } from '../errors.ts';
 import { fleetKeys, hostKeys } from '../keys.ts';
-import { FLEET, type Order, parseOrderText, recordEndsAtMs } from '../order.ts';
+import { FLEET, type Order, parseOrderText, recordEndsAtMs, takeOrderText } from '../order.ts';
 import type { Redis } from './connection.ts';
 import { loadScript, runScript } from './scripts.ts';
 
-const putOrder = loadScript('put-order');
+const putOrders = loadScript('put-orders');
 const putFleetOrder = loadScript('put-fleet-order');
 const forgetOrders = loadScript('forget-orders');
 
@@ -36,15 +36,33 @@ export interface DesiredState {
   broken: { target: string; why: string }[];
 }
 
+/** An order to be written: `text` is what is kept of it, exactly as it came, since a signature covers exactly that. */
+export interface DesiredWrite {
+  order: Pick<Order, 'target' | 'version'>;
+  text: string;
+}
+
 /**
  * Writes the order if its version is newer than what stands there. One atomic script. `raw` is the order as it came,
- * where that is not the parsed one: a signature covers exactly that.
+ * where that is not the parsed one.
  */
 export async function putDesired(redis: Redis, order: Order, raw: Record<string, unknown> = order): Promise<PutResult> {
-  const args = [order.target, order.version, JSON.stringify(raw), MAX_DESIRED];
-  const reply = (await (order.host === FLEET
-    ? runScript(redis, putFleetOrder, [fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision], args)
-    : runScript(redis, putOrder, [hostKeys.desired(order.host)], args))) as string[];
+  const text = JSON.stringify(raw);
+  if (order.host !== FLEET) return (await putAllDesired(redis, order.host, [{ order, text }]))[0]!;
+  const keys = [fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision];
+  const reply = await runScript(redis, putFleetOrder, keys, [order.target, order.version, text, MAX_DESIRED]);
+  return putResult(reply as string[]);
+}
+
+/** Writes a host's orders like `putDesired`, in the order given, by one call; each stands or falls by itself. */
+export async function putAllDesired(redis: Redis, host: string, writes: readonly DesiredWrite[]): Promise<PutResult[]> {
+  const args: (string | number)[] = [MAX_DESIRED];
+  for (const { order, text } of writes) args.push(order.target, order.version, text);
+  const replies = (await runScript(redis, putOrders, [hostKeys.desired(host)], args)) as string[][];
+  return replies.map(putResult);
+}
+
+function putResult(reply: readonly string[]): PutResult {
   switch (reply[0]) {
     case 'written':
     case 'same':
@@ -54,7 +72,7 @@ export async function putDesired(redis: Redis, order: Order, raw: Record<string,
     case 'full':
       return { status: 'full', size: Number(reply[1]) };
     default:
-      throw new HobblerError('internal', 'unknown reply of put-order', { got: reply });
+      throw new HobblerError('internal', 'unknown reply of a script that puts orders', { got: reply });
   }
 }
 
@@ -103,13 +121,13 @@ function parseRecords(hash: Record<string, string>): DesiredState {
   const broken: DesiredState['broken'] = [];
   for (const [target, text] of Object.entries(hash)) {
     try {
-      const order = parseOrderText(text, `desired ${target}`);
+      const { order, raw } = takeOrderText(text, `desired ${target}`);
       if (order.target !== target)
         throw new HobblerError('invalid-input', 'record under another target', {
           where: `desired ${target}`,
           got: order.target,
         });
-      records.set(target, { text, raw: JSON.parse(text) as Record<string, unknown>, order });
+      records.set(target, { text, raw, order });
     } catch (error) {
       broken.push({ target, why: messageOf(error) });
     }

@@ -153,7 +153,7 @@ describe('the package', () => {
         (path) => !/\.ts$/.test(path) && !(/\.js$/.test(path) && existsSync(join(stage, path.replace(/js$/, 'ts')))),
       );
     const expected = beside(stage);
-    expect(expected).toEqual(expect.arrayContaining(['worker/guard/guard.sh', 'shared/redis/lua/put-order.lua']));
+    expect(expected).toEqual(expect.arrayContaining(['worker/guard/guard.sh', 'shared/redis/lua/put-orders.lua']));
     expect(beside(join(home, 'dist'))).toEqual(expected);
     for (const path of expected) {
       expect(readFileSync(join(home, 'dist', path)), path).toEqual(readFileSync(join(stage, path)));

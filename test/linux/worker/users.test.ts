@@ -14,6 +14,14 @@ test('a user is found by his name alone', async () => {
   expect(await users.uidOf('')).toEqual({ status: 'unknown' });
 });
 
+test('a user who is asked about twice at once is looked up once, and is known at once from then on', async () => {
+  const fresh = new Users(systemClock);
+  const [first, second] = [fresh.uidOf('root'), fresh.uidOf('root')];
+  expect(second).toBe(first);
+  expect(await first).toEqual({ status: 'found', uid: 0 });
+  expect(fresh.uidOf('root')).toEqual({ status: 'found', uid: 0 });
+});
+
 test('a hundred look-ups at once are answered, a few at a time', async () => {
   const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => users.uidOf(`no-such-user-${index}`)));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['unknown']));

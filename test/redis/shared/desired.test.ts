@@ -7,7 +7,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
 import type { Order } from '../../../shared/order.ts';
 import type { Redis } from '../../../shared/redis/connection.ts';
-import { forgetEnded, putDesired, readDesired, readFleetChanges, readVersion } from '../../../shared/redis/desired.ts';
+import {
+  forgetEnded,
+  putAllDesired,
+  putDesired,
+  readDesired,
+  readFleetChanges,
+  readVersion,
+} from '../../../shared/redis/desired.ts';
 import { loadScript, runScript } from '../../../shared/redis/scripts.ts';
 import { ISSUED_AT_MS, tarpitExample, untarpitExample } from '../../support/orders.ts';
 import { connectTest, EVERY_SERVER, startRedis, type TestRedis } from '../../support/redis.ts';
@@ -94,10 +101,14 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
     });
 
     it('refuses a new target when it is full, and still takes what changes an old one', async () => {
-      const script = loadScript(host === '*' ? 'put-fleet-order' : 'put-order');
-      const keys = host === '*' ? [fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision] : [key];
-      const putBounded = (target: string, n: number) =>
-        runScript(redis, script, keys, [target, n, `{"version":${n}}`, 2]);
+      const isFleet = host === '*';
+      const script = loadScript(isFleet ? 'put-fleet-order' : 'put-orders');
+      const keys = isFleet ? [fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision] : [key];
+      const putBounded = async (target: string, n: number) => {
+        const write = [target, n, `{"version":${n}}`];
+        if (isFleet) return runScript(redis, script, keys, [...write, 2]);
+        return ((await runScript(redis, script, keys, [2, ...write])) as string[][])[0];
+      };
       expect(await putBounded('uid:1', 1)).toEqual(['written']);
       expect(await putBounded('uid:2', 1)).toEqual(['written']);
       expect(await putBounded('uid:3', 1)).toEqual(['full', '2']);
@@ -109,6 +120,30 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
       await putDesired(redis, version(2, { host }), raw);
       expect(await redis.hget(key, 'user:alice')).toBe(JSON.stringify(raw));
     });
+  });
+
+  it('takes many orders by one call, in the order given, each by its own version', async () => {
+    await putDesired(redis, version(3, { target: 'uid:1' }));
+    const orders = [
+      version(2, { target: 'uid:1' }),
+      version(2, { target: 'uid:2' }),
+      version(4, { target: 'uid:1' }),
+      version(2, { target: 'uid:2' }),
+      version(1, { target: 'uid:2' }),
+    ];
+    const writes = orders.map((order) => ({ order, text: JSON.stringify(order) }));
+    expect(await putAllDesired(redis, 'web-1', writes)).toEqual([
+      { status: 'stale', currentVersion: ISSUED_AT_MS + 3 },
+      { status: 'written' },
+      { status: 'written' },
+      { status: 'same' },
+      { status: 'stale', currentVersion: ISSUED_AT_MS + 2 },
+    ]);
+    const { records } = await readDesired(redis, 'web-1');
+    expect([...records.values()].map(({ order }) => [order.target, order.version - ISSUED_AT_MS])).toEqual([
+      ['uid:1', 4],
+      ['uid:2', 2],
+    ]);
   });
 
   it('is read whole although one record is broken, and the broken one is named with its fault', async () => {

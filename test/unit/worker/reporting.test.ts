@@ -13,6 +13,8 @@ import { tarpitExample } from '../../support/orders.ts';
 class SlowRedis {
   readonly fields = new Map<string, string>();
   readonly answers: (() => void)[] = [];
+  /** Fields in the order in which they were written, each as often as it was. */
+  readonly written: string[] = [];
 
   pipeline() {
     const commands: (() => void)[] = [];
@@ -21,13 +23,24 @@ class SlowRedis {
         return commands.length;
       },
       del: () => commands.push(() => this.fields.clear()),
-      hset: (_: string, field: string, value: string) => commands.push(() => this.fields.set(field, value)),
-      hdel: (_: string, field: string) => commands.push(() => this.fields.delete(field)),
+      hset: (_: string, ...pairs: string[]) =>
+        commands.push(() => {
+          for (let at = 0; at < pairs.length; at += 2) this.#write(pairs[at]!, pairs[at + 1]!);
+        }),
+      hdel: (_: string, ...fields: string[]) =>
+        commands.push(() => {
+          for (const field of fields) this.fields.delete(field);
+        }),
       exec: () => {
         for (const command of commands) command();
         return new Promise((resolve) => this.answers.push(() => resolve([])));
       },
     };
+  }
+
+  #write(field: string, value: string): void {
+    this.fields.set(field, value);
+    this.written.push(field);
   }
 
   async answerAll(): Promise<void> {
@@ -44,40 +57,75 @@ beforeEach(() => {
 });
 afterEach(() => expect(clock.pendingTimers).toBe(0));
 
+function createReporter(redis: SlowRedis) {
+  const entries = new Map<string, Entry>();
+  const reporter = new Reporter({
+    redis: redis as unknown as Redis,
+    host: 'web-1',
+    engine: { loops: new Map(), closedGate: undefined } as unknown as Engine,
+    book: { entries } as unknown as OrderBook,
+    clock,
+    redisNowMs: () => clock.wallMs(),
+    cores: 2,
+    log: silentLogger(),
+  });
+  return { entries, reporter };
+}
+
+function entryOf(target: string, version = 1): Entry {
+  return {
+    order: tarpitExample({ target, version }),
+    deadlineBootMs: 1e9,
+    sinceMs: 0,
+    result: { status: 'applied', processes: 1 },
+    mechanismWhy: null,
+  };
+}
+
 describe('the reporter', () => {
+  /** What is written after a change of this target, or of all. */
+  const written = async (redis: SlowRedis, reporter: Reporter, target?: string) => {
+    reporter.changed(target);
+    clock.advance(20);
+    await settle();
+    await redis.answerAll();
+    return redis.written.splice(0);
+  };
+
+  it('looks at the target that changed, and not at all the others', async () => {
+    const redis = new SlowRedis();
+    const { entries, reporter } = createReporter(redis);
+    for (let uid = 1; uid <= 1_200; uid++) entries.set(`uid:${uid}`, entryOf(`uid:${uid}`));
+    expect(await written(redis, reporter)).toHaveLength(1_200);
+    for (const target of ['uid:7', 'uid:8']) entries.set(target, entryOf(target, 2));
+    expect(await written(redis, reporter, 'uid:7')).toEqual(['uid:7']);
+    expect(await written(redis, reporter)).toEqual(['uid:8']);
+    entries.delete('uid:9');
+    await written(redis, reporter, 'uid:9');
+    expect(redis.fields.size).toBe(1_199);
+    expect(redis.fields.has('uid:9')).toBe(false);
+  });
+
+  it('writes everything anew when it is to forget what it has written, whatever changed', async () => {
+    const redis = new SlowRedis();
+    const { entries, reporter } = createReporter(redis);
+    for (const target of ['uid:1', 'uid:2']) entries.set(target, entryOf(target));
+    await written(redis, reporter);
+    redis.fields.set('uid:99', 'of an earlier worker');
+    reporter.forget();
+    expect(await written(redis, reporter, 'uid:1')).toEqual(['uid:1', 'uid:2']);
+    expect([...redis.fields.keys()]).toEqual(['uid:1', 'uid:2']);
+  });
+
   it('leaves no report of a target that was let go while Redis was slow', async () => {
     const redis = new SlowRedis();
-    const entries = new Map<string, Entry>();
-    const reporter = new Reporter({
-      redis: redis as unknown as Redis,
-      host: 'web-1',
-      engine: { loops: new Map(), closedGate: undefined } as unknown as Engine,
-      book: { entries } as unknown as OrderBook,
-      clock,
-      redisNowMs: () => clock.wallMs(),
-      cores: 2,
-      log: silentLogger(),
-    });
+    const { entries, reporter } = createReporter(redis);
     await Promise.all([reporter.flush(), settle().then(() => redis.answerAll())]);
-    const order = tarpitExample();
-    entries.set(order.target, {
-      order,
-      deadlineBootMs: 1e9,
-      sinceMs: 0,
-      result: { status: 'applied', processes: 1 },
-      mechanismWhy: null,
-    });
+    entries.set('user:alice', entryOf('user:alice'));
     const first = reporter.flush();
     await settle();
     entries.clear();
-    const other = tarpitExample({ target: 'uid:7' });
-    entries.set(other.target, {
-      order: other,
-      deadlineBootMs: 1e9,
-      sinceMs: 0,
-      result: { status: 'applied', processes: 1 },
-      mechanismWhy: null,
-    });
+    entries.set('uid:7', entryOf('uid:7'));
     const second = reporter.flush();
     await settle();
     await redis.answerAll();
