@@ -23,6 +23,7 @@ interface ProducerFlags {
   listen?: string;
   dryRun?: boolean;
   readings?: string[];
+  follow?: string[];
 }
 interface AdminFlags {
   listen?: string;
@@ -69,6 +70,7 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
     .option('--listen <host:port>', 'where to take readings by HTTP (default: 127.0.0.1:8081)')
     .option('--dry-run', 'judge and say, but give no order')
     .option('--readings <file...>', 'files of JSON lines to read at the start; - is standard input')
+    .option('--follow <file...>', 'files of JSON lines that are written to, through rotation and restarts')
     .addHelpText(
       'after',
       `\nExample:
@@ -76,7 +78,7 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
 Orders are signed when HOBBLER_SIGNING_KEY_FILE and HOBBLER_SIGNING_KEY_ID are set (hobbler keys --role producer).
 SIGHUP has it read the policy's settings anew; penalties go on. \`hobbler policy check\` says beforehand whether it can.`,
     )
-    .action(async ({ listen, dryRun, readings }: ProducerFlags, command: Command) => {
+    .action(async ({ listen, dryRun, readings, follow }: ProducerFlags, command: Command) => {
       const settings = new Settings(command, cli);
       const { loadProducerConfig } = await import('../producer/config.ts');
       const { createProducerService } = await import('../producer/service.ts');
@@ -86,6 +88,7 @@ SIGHUP has it read the policy's settings anew; penalties go on. \`hobbler policy
           ...(listen === undefined ? {} : { listen }),
           ...(dryRun === undefined ? {} : { dryRun }),
           ...(readings === undefined ? {} : { files: readings }),
+          ...(follow === undefined ? {} : { follow }),
         });
       const producer = createProducerService({
         config: readConfig(),

@@ -12,6 +12,7 @@ import { FLEET, MAX_LEASE_MS } from '../shared/order.ts';
 import type { Place } from './place.ts';
 import { checkPolicy, policyShape } from './policy/config.ts';
 import { NO_LIMIT } from './policy/config-check.ts';
+import { sourcesSchema } from './sources/config.ts';
 
 /** A bearer token shorter than this can be guessed. */
 const MIN_TOKEN_CHARS = 16;
@@ -45,15 +46,7 @@ export const producerSchema = z
     lease: boundedDuration('15m', MIN_LEASE_MS, MAX_LEASE_MS, '30s to 24h'),
     /** Judge and say, but give no order. */
     dryRun: z.boolean().default(false),
-    sources: z
-      .strictObject({
-        http: z.boolean().default(true),
-        /** JSON lines, read once at the start; `-` is standard input. */
-        files: z.array(z.string().min(1)).max(64).default([]),
-        /** The workers' own count of CPU seconds. */
-        meter: z.strictObject({ every: boundedDuration('30s', 100, 3_600_000, '100ms to 1h') }).optional(),
-      })
-      .prefault({}),
+    sources: sourcesSchema.prefault({}),
   })
   .superRefine(...checkPolicy)
   .superRefine(({ limits, groups, accounts, sources }, context) => {
@@ -91,13 +84,15 @@ export interface ProducerOverrides {
   dryRun?: boolean;
   /** More files of JSON lines. */
   files?: readonly string[];
+  /** More files to follow. */
+  follow?: readonly string[];
 }
 
 /** The section of the file at `path` (undefined: defaults), completed from environment and options. Throws invalid-config. */
 export function loadProducerConfig(
   path: string | undefined,
   environment: Pick<Environment, 'producerToken'>,
-  { listen, dryRun, files = [] }: ProducerOverrides = {},
+  { listen, dryRun, files = [], follow = [] }: ProducerOverrides = {},
 ): ProducerConfig {
   const config = loadSection(path, 'producer', producerSchema);
   const token = environment.producerToken;
@@ -113,6 +108,7 @@ export function loadProducerConfig(
   if (listen !== undefined) Object.assign(config.http, parseListen(listen));
   if (dryRun !== undefined) config.dryRun = dryRun;
   config.sources.files.push(...files);
+  config.sources.follow.push(...follow);
   requireSafeDoor(config);
   return config;
 }

@@ -7,6 +7,7 @@ export class ProducerMetrics {
   readonly registry = openRegistry('producer');
   readonly #readings: Counter;
   readonly #orders: Counter;
+  readonly #queries: Counter;
 
   /** All of `ask` is asked at each scrape. */
   constructor(ask: { tarpitted: () => number; isBraked: () => boolean; isRedisReady: () => boolean }) {
@@ -21,6 +22,12 @@ export class ProducerMetrics {
       name: 'hobbler_producer_orders_total',
       help: 'Orders of the policy, by what became of them',
       labelNames: ['action', 'outcome'],
+      registers,
+    });
+    this.#queries = new Counter({
+      name: 'hobbler_producer_queries_total',
+      help: 'Queries to Prometheus servers, by what became of them',
+      labelNames: ['outcome'],
       registers,
     });
     addFigure(
@@ -40,6 +47,10 @@ export class ProducerMetrics {
   readings({ accepted, refused }: IntakeResult): void {
     this.#readings.inc({ result: 'accepted' }, accepted);
     this.#readings.inc({ result: 'refused' }, refused.length);
+  }
+
+  query(outcome: string): void {
+    this.#queries.inc({ outcome });
   }
 
   order(action: string, outcome: string): void {

@@ -22,7 +22,7 @@ import { openOrderDesk } from './order-desk.ts';
 import { needingRedis } from './redis-trouble.ts';
 import { openHttpDoor } from './sources/http.ts';
 import { type FeedResult, feedFile, feedReadings } from './sources/jsonl.ts';
-import { MeterSource } from './sources/meter.ts';
+import { Sources } from './sources/sources.ts';
 
 export interface ProducerOptions {
   config: ProducerConfig;
@@ -85,7 +85,7 @@ class Producer implements ProducerService {
     this.#redis = connectRedis(settings, log);
     await requireFitRedis(this.#redis, settings.url);
     const parts = await wire(this.#options, this.#redis);
-    const { intake, enforcer, janitor, meter, door } = parts;
+    const { intake, enforcer, janitor, sources, door } = parts;
     // Stopped while it was starting: then nothing more may begin.
     if (this.#stopping.signal.aborted) return;
     this.#parts = parts;
@@ -93,9 +93,9 @@ class Producer implements ProducerService {
     if (this.#stopping.signal.aborted) return intake.stop();
     enforcer.start();
     janitor.start();
-    meter?.start();
+    sources.start();
     if (door) this.#url = await door.listen({ host: config.http.host, port: config.http.port });
-    log.info({ url: this.#url, dryRun: config.dryRun, meter: meter !== undefined }, 'producer is ready');
+    log.info({ url: this.#url, dryRun: config.dryRun }, 'producer is ready');
     void this.#feedConfigured().then(this.#fed.resolve);
   }
 
@@ -105,7 +105,7 @@ class Producer implements ProducerService {
     if (!readConfig || !parts) return;
     try {
       const config = readConfig();
-      parts.meter?.reconfigure(config);
+      parts.sources.reconfigure(config);
       const isKept = restartSettings(config) === this.#restartSettings;
       if (!isKept) log.warn('http, lease, dryRun or sources have changed; they take effect with a restart');
       await parts.intake.reconfigure(config);
@@ -120,7 +120,7 @@ class Producer implements ProducerService {
     this.#stopping.abort();
     const parts = this.#parts;
     this.#parts = undefined;
-    parts?.meter?.stop();
+    const fetching = parts?.sources.stop();
     parts?.janitor.stop();
     parts?.intake.stop();
     parts?.enforcer.stop();
@@ -130,6 +130,7 @@ class Producer implements ProducerService {
         CLOSE_LIMIT_MS,
         parts.door.close().catch(() => {}),
       );
+    await fetching;
     this.#redis?.disconnect();
     this.#url = null;
   }
@@ -179,7 +180,7 @@ interface Parts {
   intake: Intake;
   enforcer: Enforcer;
   janitor: Janitor;
-  meter: MeterSource | undefined;
+  sources: Sources;
   door: FastifyInstance | undefined;
 }
 
@@ -212,13 +213,12 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
     log,
     onResult: (result) => metrics.readings(result),
   });
-  const { http, meter } = config.sources;
   return {
     intake,
     enforcer,
     janitor: new Janitor(redis, clock, log),
-    meter: meter && new MeterSource({ config, everyMs: meter.every, redis, ledger, judging, intake, clock, log }),
-    door: http
+    sources: new Sources({ config, redis, ledger, judging, intake, metrics, clock, log }),
+    door: config.sources.http
       ? await openHttpDoor({ config, redis, issuer, intake, judging, ledger, enforcer, metrics, clock, log })
       : undefined,
   };

@@ -57,6 +57,8 @@ export const ledgerKeys = {
   pins: 'hobbler:ledger:pins',
   /** string, the brake while it holds or an operator has let go; producer and operators. */
   brake: 'hobbler:ledger:brake',
+  /** hash, host and path → how far a followed file of readings is fed; producer alone. */
+  followed: 'hobbler:ledger:followed',
 };
 
 /** The pattern under which the ledgers of all accounts lie, and nothing else. */

@@ -72,7 +72,8 @@ export async function feedReadings(
   return result;
 }
 
-async function patiently<T>(
+/** Tries again while Redis is away or too much waits. Rejects with everything else, and when `signal` says to end. */
+export async function patiently<T>(
   work: () => Promise<T>,
   clock: Clock,
   onWaiting: FeedOptions['onWaiting'],

@@ -98,6 +98,7 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
           // It forgets pins that have ended, and sets none.
           { access: 'RW', keys: [ledgerKeys.pins], commands: ['hget', 'hgetall', 'hdel', ...SCRIPTS] },
           { access: 'RW', keys: [ledgerKeys.brake], commands: ['get', 'set'] },
+          { access: 'RW', keys: [ledgerKeys.followed], commands: ['hget', 'hset'] },
           { access: 'RW', keys: [queueKeys(ANY)], commands: ADD_JOBS },
           { access: 'RW', keys: [hostKeys.desired(ANY)], commands: ORDER_RECORDS },
           { access: 'RW', keys: FLEET_KEYS, commands: FLEET_RECORDS },

@@ -5,6 +5,8 @@ import { adminSchema } from '../../admin/config.ts';
 import { producerSchema } from '../../producer/config.ts';
 import { standardLadder } from '../../producer/policy/config.ts';
 import { Rules } from '../../producer/policy/rules.ts';
+import { sourcesSchema } from '../../producer/sources/config.ts';
+import { type PrometheusConfig, prometheusSchema } from '../../producer/sources/prometheus/config.ts';
 import { parseSection } from '../../shared/config.ts';
 import { redisSchema } from '../../shared/redis/config.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
@@ -31,9 +33,11 @@ test('what it shows are the defaults, but for the names in it', () => {
     producerSchema,
   );
   const named = { limits: {}, ladders: {}, groups: {}, accounts: {} };
-  expect({ ...producer, ...named, sources: { http: sources.http, files: sources.files } }).toEqual(
-    producerSchema.parse({}),
-  );
+  const { meter, prometheus, ...unnamed } = sources;
+  expect({ ...producer, ...named, sources: { ...unnamed, prometheus: [] } }).toEqual(producerSchema.parse({}));
+  expect(meter).toEqual(sourcesSchema.parse({ meter: {} }).meter);
+  const [{ url, queries }] = prometheus as [PrometheusConfig];
+  expect(prometheus).toEqual([prometheusSchema.parse({ url, queries })]);
   expect(ladders.standard).toEqual(standardLadder);
   const short = parseSection('producer: { limits: { default: { used: 2000 } } }', 'short', 'producer', producerSchema);
   expect(new Rules({ ...producer, limits, ladders, groups: {}, accounts: {} }).of('x').limits[0]).toEqual(

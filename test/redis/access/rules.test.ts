@@ -30,7 +30,7 @@ async function may(role: AclRole, command: string, ...args: (string | number)[])
 
 /** By type: the commands that read, append and write. Each is tried; its key goes in as the first argument. */
 const WAYS = {
-  hash: { read: ['HGETALL', 'HMGET f'], write: ['HSET f v', 'HDEL f'] },
+  hash: { read: ['HGETALL', 'HMGET f', 'HGET f'], write: ['HSET f v', 'HDEL f'] },
   string: { read: ['GET'], write: ['SET v', 'DEL'] },
   stream: { read: ['XREVRANGE + -'], append: ['XADD * f v'], write: ['DEL', 'XDEL 1-1', 'XTRIM MAXLEN 0'] },
   set: { read: ['SMEMBERS'], append: ['SADD m'], write: ['SREM m', 'DEL'] },
@@ -68,6 +68,7 @@ const FLEET: typeof FAMILIES = [
   ['fleet hold', () => fleetKeys.hold, 'string', 'r', '', 'rw'],
   ['ledger', () => ledgerKey('alice'), 'hash', '', 'rw', 'r'],
   ['pins', () => ledgerKeys.pins, 'hash', '', 'rw', 'rw'],
+  ['followed', () => ledgerKeys.followed, 'hash', '', 'rw', ''],
   ['brake', () => ledgerKeys.brake, 'string', '', 'rw', 'rw'],
 ];
 
