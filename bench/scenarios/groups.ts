@@ -15,7 +15,8 @@ const PER_GROUP = 100;
 /** Heartbeats come every 5 s. */
 const HOBBLER_WINDOW_S = 5.04;
 const PEER_WINDOW_S = 2.1;
-const SETTLES_MS = 1_500;
+/** As in `idle`. */
+const SETTLES_MS = 10_000;
 
 const SIGNAL = 'hobbler, signal';
 const FREEZER_V1 = 'hobbler, freezer v1';
@@ -47,7 +48,7 @@ export const groups: Scenario = {
 groups are made in the one hierarchy that the mechanism is to be had from. A freezer stops a whole group by one write; “the
 targets” is what the targets themselves spend on being stopped and continued. A quota has no phases at all.`,
   fullSize: GROUPS * PER_GROUP,
-  seconds: { open: 0, round: 40 },
+  seconds: { open: 0, round: 75 },
   open: async (bench): Promise<Case[]> => [
     ...Object.keys(FLOORS).map((name) => ({ name, measure: () => measureFloor(bench, name) })),
     ...Object.keys(OURS).map((name) => ({ name, measure: () => measureOurs(bench, name) })),

@@ -18,7 +18,8 @@ const WITNESSES = 4;
 const WATCHED = 2;
 const STEP_US = 500;
 const WINDOW_S = 3.15;
-const SETTLES_MS = 2_500;
+/** As in `idle`; then the worker's next heartbeat has counted ticks of this time alone. */
+const SETTLES_MS = 10_000;
 const FLOOR_SETTLES_MS = 1_000;
 const SPINNERS_PER_CORE = 1;
 
@@ -37,7 +38,7 @@ longer or shorter than asked (10 and 200 ms) a phase was. *Ticks* is each conten
 With every core busy a spinner outside the tarpit runs on each core; hobbler gives itself a nice value of -10, as it may as
 root, the floor has none.`,
   fullSize: TARGETS,
-  seconds: { open: 0, round: 25 },
+  seconds: { open: 0, round: 40 },
   open: async (bench): Promise<Case[]> =>
     [IDLE, LOADED].flatMap((group) =>
       [FLOOR, OURS].map((name) => ({ name, group, measure: () => measureOn(bench, name, group === LOADED) })),

@@ -35,7 +35,28 @@ export class CpuCounter {
    * Takes a look at the whole set; returns the ticks used since the look before. A newcomer counts from now on, unless it
    * was born since then: `nowTicks`, since boot, tells (a daemon that forked away twice has no parent in the set).
    */
-  look(samples: Iterable<CpuSample>, nowTicks = Number.POSITIVE_INFINITY): number {
+  look(samples: readonly CpuSample[], nowTicks = Number.POSITIVE_INFINITY): number {
+    return this.#lookAtOne(samples, nowTicks) ?? this.#lookAtAll(samples, nowTicks);
+  }
+
+  /** The common case, and the one that there are ten thousand of: one process, the same as before. It makes no garbage. */
+  #lookAtOne(samples: readonly CpuSample[], nowTicks: number): number | undefined {
+    if (samples.length !== 1 || this.#known.size !== 1) return undefined;
+    const now = samples[0]!;
+    const before = this.#known.get(now.pid);
+    if (before?.startTicks !== now.startTicks) return undefined;
+    const reaped = now.reapedTicks - before.reapedTicks;
+    const used = Math.max(0, now.ownTicks - before.ownTicks) + Math.max(0, reaped);
+    before.ppid = now.ppid;
+    before.ownTicks = now.ownTicks;
+    before.reapedTicks = now.reapedTicks;
+    before.turn = ++this.#turn;
+    this.#lookedAtTicks = nowTicks;
+    this.#totalTicks += used;
+    return used;
+  }
+
+  #lookAtAll(samples: readonly CpuSample[], nowTicks: number): number {
     const turn = ++this.#turn;
     const lookedAtTicks = this.#lookedAtTicks;
     this.#lookedAtTicks = nowTicks;

@@ -96,7 +96,9 @@ export class Engine {
       // At once: who is in the table and in no loop passes for a stranger.
       onFound: (entries) => void this.#membership.born(entries),
       onSwept: () => {
-        this.#membership.refresh();
+        // Who is moved into an exempt cgroup shows no other change.
+        const { isWhole, changed } = table.swept;
+        this.#membership.refresh({ isWhole: isWhole || rules.exemptCgroups.length > 0, changed });
         this.#endGone();
       },
     });
@@ -218,13 +220,14 @@ export class Engine {
   }
 
   #begin(target: Target, scope: Scope, settings: LoopSettings): TarpitOutcome {
-    const { proc, clock, mechanisms, log } = this.#parts;
+    const { proc, clock, cores, mechanisms, log } = this.#parts;
     const loop = new HobbleLoop(
       target,
       scope,
       settings,
       {
         clock,
+        cores,
         createGroup: (mechanism, runRatio) => mechanisms.createGroup(mechanism, { ...this.#groupParts(), runRatio }),
       },
       {

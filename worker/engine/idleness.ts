@@ -11,6 +11,10 @@
  * Short-lived daemons that nobody waits for leave no CPU behind that could be seen, so who is runnable at several looks
  * in a row goes over too, however little was measured.
  *
+ * A sample that takes longer lets more through unseen. Whoever has been spared for long has left more of his share unused
+ * than a sample of some seconds could take, on all cores: he may be looked at that much less often (`unusedMs`), and in
+ * sum still gets no more than the cap.
+ *
  * Going over while spared is worth one sample of full speed. So that nobody lives on that, each time doubles how long
  * the target must be idle before it is spared again; a long time without forgives.
  */
@@ -20,13 +24,15 @@ export interface IdleSample {
   usedRatio: number;
   /** A process of it was runnable when the run phase ended. */
   isRunnable: boolean;
+  /** Time since the last sample, milliseconds. */
+  sinceMs: number;
 }
 
 const FIRST_IDLE_SAMPLES = 2;
 /** At most one sample of full speed a minute: 1.7 % of a core. */
 const MOST_IDLE_SAMPLES = 64;
-/** Spared samples without going over that halve the demand again. */
-const FORGIVEN_AFTER_SAMPLES = 300;
+/** Time spared without going over that halves the demand again, milliseconds. */
+const FORGIVEN_AFTER_MS = 300_000;
 /** A target that uses less than its cap is runnable at so many looks in a row about once in hours. */
 const RUNNABLE_SAMPLES = 3;
 const IDLE_SHARE_OF_CAP = 0.5;
@@ -35,19 +41,30 @@ export class Idleness {
   #isSpared = false;
   #needed = FIRST_IDLE_SAMPLES;
   #idleInARow = 0;
-  #cleanInARow = 0;
+  #cleanMs = 0;
+  #unusedMs = 0;
   #runnableInARow = 0;
 
   get isSpared(): boolean {
     return this.#isSpared;
   }
 
+  /** CPU time of one core that it has left unused of its share since it is spared, milliseconds. */
+  get unusedMs(): number {
+    return this.#unusedMs;
+  }
+
   /** Takes one sample; `capRatio` is the share of one core that the duty cycle leaves. Returns whether it is spared. */
-  take({ usedRatio, isRunnable }: IdleSample, capRatio: number): boolean {
+  take({ usedRatio, isRunnable, sinceMs }: IdleSample, capRatio: number): boolean {
     if (this.#isSpared) {
       this.#runnableInARow = isRunnable ? this.#runnableInARow + 1 : 0;
       if (usedRatio > capRatio || this.#runnableInARow >= RUNNABLE_SAMPLES) this.#goOver();
-      else if (++this.#cleanInARow >= FORGIVEN_AFTER_SAMPLES) this.#forgive();
+      else {
+        // Runnable may be work that is not seen: what was saved before says nothing of it.
+        this.#unusedMs = isRunnable ? 0 : this.#unusedMs + (capRatio - usedRatio) * sinceMs;
+        this.#cleanMs += sinceMs;
+        if (this.#cleanMs >= FORGIVEN_AFTER_MS) this.#forgive();
+      }
       return this.#isSpared;
     }
     this.#idleInARow = !isRunnable && usedRatio < capRatio * IDLE_SHARE_OF_CAP ? this.#idleInARow + 1 : 0;
@@ -59,12 +76,13 @@ export class Idleness {
     this.#isSpared = false;
     this.#runnableInARow = 0;
     this.#idleInARow = 0;
-    this.#cleanInARow = 0;
+    this.#cleanMs = 0;
+    this.#unusedMs = 0;
     this.#needed = Math.min(MOST_IDLE_SAMPLES, this.#needed * 2);
   }
 
   #forgive(): void {
-    this.#cleanInARow = 0;
+    this.#cleanMs = 0;
     this.#needed = Math.max(FIRST_IDLE_SAMPLES, this.#needed / 2);
   }
 }

@@ -24,6 +24,8 @@ import type { DutyCycle } from './slots.ts';
 
 /** A loop looks at each of its processes about once a second; never sooner than this after the last look, milliseconds. */
 const INSPECT_EVERY_MS = 900;
+/** One that is spared for long is looked at as seldom as this, milliseconds: no later than it could have used what it left unused. */
+const INSPECT_SPARED_EVERY_MS = 5_000;
 /** After so many looks without a process it is looked for one once a second only: that is then its second of full speed. */
 const EMPTY_LOOKS = 60;
 /** Over how long the CPU share is measured, in inspections. */
@@ -50,6 +52,8 @@ export interface LoopSettings {
 
 export interface LoopParts {
   clock: Clock;
+  /** Of the host: what a target could use at once. */
+  cores: number;
   /** A new, empty group for a mechanism; `runRatio` gives the share that is asked at that moment. */
   createGroup: (mechanism: Hobble['mechanism'], runRatio: () => number) => Group;
 }
@@ -80,6 +84,7 @@ export class HobbleLoop implements Phased {
   #group: Group;
   readonly #createGroup: (mechanism: Hobble['mechanism']) => Group;
   readonly #events: LoopEvents;
+  readonly #cores: number;
   readonly #nowMs: () => number;
   readonly #nowTicks: () => number;
   readonly #cpu = new CpuCounter();
@@ -98,7 +103,7 @@ export class HobbleLoop implements Phased {
     target: Target,
     scope: Scope,
     { cycle, every, mechanism }: LoopSettings,
-    { clock, createGroup }: LoopParts,
+    { clock, cores, createGroup }: LoopParts,
     events: LoopEvents,
   ) {
     this.key = formatTarget(target);
@@ -110,6 +115,7 @@ export class HobbleLoop implements Phased {
     this.#createGroup = (asked) => createGroup(asked, () => this.runRatio);
     this.#group = this.#createGroup(mechanism);
     this.#events = events;
+    this.#cores = cores;
     this.#nowMs = () => clock.monotonicMs();
     this.#nowTicks = () => (clock.bootMs() / 1000) * TICKS_PER_SECOND;
   }
@@ -137,6 +143,11 @@ export class HobbleLoop implements Phased {
    */
   get isSteady(): boolean {
     return !this.hasPhases || this.#isDenied || this.#isSpared || this.#emptyLooks >= EMPTY_LOOKS;
+  }
+
+  /** True: wants to be told its processes after every pass, whether they have changed or not. */
+  get followsPasses(): boolean {
+    return this.#group.followsPasses;
   }
 
   /** Why its mechanism can do nothing for its processes; undefined while it can. */
@@ -284,9 +295,15 @@ export class HobbleLoop implements Phased {
     this.#group.release();
   }
 
+  /** How long the next look may be after the last one, milliseconds. */
+  get #inspectEveryMs(): number {
+    if (!this.#isSpared) return INSPECT_EVERY_MS;
+    return Math.min(INSPECT_SPARED_EVERY_MS, Math.max(INSPECT_EVERY_MS, this.#idleness.unusedMs / this.#cores));
+  }
+
   #inspectIfDue(): void {
     const nowMs = this.#nowMs();
-    if (nowMs - this.#inspectedAtMs < INSPECT_EVERY_MS) return;
+    if (nowMs - this.#inspectedAtMs < this.#inspectEveryMs) return;
     const sinceMs = nowMs - this.#inspectedAtMs;
     this.#inspectedAtMs = nowMs;
     const sizeBefore = this.#group.size;
@@ -301,8 +318,9 @@ export class HobbleLoop implements Phased {
     // The first look is what the next one is compared with.
     if (Number.isFinite(sinceMs)) {
       const usedRatio = usedTicks / TICKS_PER_SECOND / (sinceMs / 1000);
-      this.#idleness.take({ usedRatio, isRunnable }, this.runRatio);
+      this.#idleness.take({ usedRatio, isRunnable, sinceMs }, this.runRatio);
     }
+    if (this.isSteady && !wasSteady) this.#group.rest();
     if (wasIdle !== this.isIdle || wasSteady !== this.isSteady) this.#events.onPlace(this);
   }
 }

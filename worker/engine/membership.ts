@@ -5,7 +5,7 @@
  *
  * It reads the process table and tells loops what they own; it never signals and never reads /proc.
  */
-import type { ProcessEntry } from '../process/table.ts';
+import type { ProcessEntry, Swept } from '../process/table.ts';
 import { addDescendants } from '../process/tree.ts';
 import type { HobbleLoop } from './loop.ts';
 
@@ -69,11 +69,14 @@ export class Membership {
     this.#elect(loop.members, [loop]);
   }
 
-  /** Brings everything up to date after a pass over the table. */
-  refresh(): void {
-    const touched = new Set<ProcessEntry>();
+  /** Brings everything up to date after a pass over the table: after one that was not whole, what that saw changed. */
+  refresh({ isWhole, changed }: Swept): void {
+    const touched = new Set(changed);
+    const following = new Set<HobbleLoop>();
     const byUid = this.#byUid();
     for (const loop of this.#loops) {
+      if (isWhole || loop.followsPasses) following.add(loop);
+      else if (this.#isUnmoved(loop)) continue;
       const found = this.#find(loop, byUid);
       for (const entry of loop.members) {
         if (found.has(entry)) continue;
@@ -81,10 +84,20 @@ export class Membership {
         this.#unlink(loop, entry);
         touched.add(entry);
       }
-      for (const entry of found) touched.add(entry);
+      for (const entry of found) if (isWhole || !loop.members.has(entry)) touched.add(entry);
       this.#link(loop, found);
     }
-    this.#elect(touched, this.#loops);
+    this.#elect(touched, following);
+  }
+
+  /** A tree of which nobody has ended, and whose members' children are all in it: most of ten thousand are. */
+  #isUnmoved({ scope, members }: HobbleLoop): boolean {
+    if (scope.kind !== 'tree' || !members.has(scope.root)) return false;
+    for (const member of members) {
+      if (!member.isAlive) return false;
+      for (const child of this.#parts.table.childrenOf(member.pid)) if (!members.has(child)) return false;
+    }
+    return true;
   }
 
   /**

@@ -59,10 +59,10 @@ export class Sweeper {
     if (this.#ageMs > maxAgeMs) await this.sweep();
   }
 
-  /** A pass that begins now: one that is under way has seen what was before. */
+  /** A pass that begins now and reads everything: one that is under way has seen what was before. */
   async sweepAnew(): Promise<void> {
     await this.#sweeping;
-    await this.sweep();
+    await this.sweep(true);
   }
 
   /** Births were missed: the next pass comes as soon as its cost allows. */
@@ -87,18 +87,18 @@ export class Sweeper {
   }
 
   /** One pass over /proc, in slices between the ticks. */
-  sweep(): Promise<void> {
-    this.#sweeping ??= this.#sweepOnce().finally(() => {
+  sweep(isWhole = false): Promise<void> {
+    this.#sweeping ??= this.#sweepOnce(isWhole).finally(() => {
       this.#sweeping = undefined;
     });
     return this.#sweeping;
   }
 
-  async #sweepOnce(): Promise<void> {
+  async #sweepOnce(isWhole: boolean): Promise<void> {
     const { table, clock, onFound, onSwept } = this.#parts;
     this.#isSoon = false;
     let costMs = 0;
-    const slices = table.sweepSliced();
+    const slices = table.sweepSliced(isWhole);
     for (;;) {
       const startedAtMs = clock.monotonicMs();
       const slice = slices.next();

@@ -48,6 +48,11 @@ export class AutoGroup implements Group {
     return this.#group.foreign;
   }
 
+  /** While it sends signals, the whole passes are often enough to find it covered. */
+  get followsPasses(): boolean {
+    return this.#group.followsPasses;
+  }
+
   get inForce(): InForce {
     if (!this.#freezer) return { mechanism: 'signal', why: `auto: ${this.#why}` };
     const { mechanism, why } = this.#freezer.inForce;
@@ -118,6 +123,10 @@ export class AutoGroup implements Group {
     const inspected = this.#group.inspect();
     for (const entry of this.#members) if (!entry.isAlive) this.#members.delete(entry);
     return inspected;
+  }
+
+  rest(): void {
+    this.#group.rest();
   }
 
   release(): void {

@@ -40,6 +40,8 @@ export interface FreezerParts extends SignalParts {
 
 export class FreezerGroup implements Group {
   readonly hasPhases = true;
+  /** Covers are looked for and looked at again at every pass. */
+  readonly followsPasses = true;
   readonly #parts: FreezerParts;
   readonly #rest: SignalGroup;
   readonly #watch: Watch;
@@ -373,6 +375,10 @@ export class FreezerGroup implements Group {
       alive: [...covered.alive, ...signalled.alive],
       isRunnable: covered.isRunnable || signalled.isRunnable,
     };
+  }
+
+  rest(): void {
+    this.#rest.rest();
   }
 
   release(): void {

@@ -24,6 +24,8 @@ export interface Group {
   readonly foreign: number;
   /** False: `stop` sets something that holds by itself, and wants to be called once a second, not once a period. */
   readonly hasPhases: boolean;
+  /** True: wants its members told after every pass over the processes, whether they have changed or not. */
+  readonly followsPasses: boolean;
   readonly inForce: InForce;
   /** Why nothing can be done for the present members by what was asked; undefined while it can, or there are none. */
   readonly obstacle: string | undefined;
@@ -37,6 +39,8 @@ export interface Group {
   checkBystanders(): ProcessEntry | undefined;
   /** Looks at every member: the dead leave. Returns what lives, and whether any of it waits for a core. */
   inspect(): { alive: ProcessEntry[]; isRunnable: boolean };
+  /** No stop will come for a while: gives back what only stops need. To be called in the run phase. */
+  rest(): void;
   /** Everything runs as if we had never been, and the group is empty. */
   release(): void;
 }

@@ -41,6 +41,8 @@ interface Limited {
 
 export class QuotaGroup implements Group {
   readonly hasPhases = false;
+  /** Cgroups are looked for at every pass. */
+  readonly followsPasses = true;
   readonly notPermitted = 0;
   readonly #parts: QuotaParts;
   readonly #watch: Watch;
@@ -184,6 +186,10 @@ export class QuotaGroup implements Group {
 
   inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
     return this.#watch.inspect();
+  }
+
+  rest(): void {
+    // It holds nothing for stops alone.
   }
 
   release(): void {

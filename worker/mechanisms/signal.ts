@@ -67,6 +67,7 @@ export interface SignalParts {
 export type StopOutcome = { status: 'stopped'; signals: number } | { status: 'journal-broken' };
 
 export class SignalGroup {
+  readonly followsPasses = false;
   readonly #parts: SignalParts;
   #members: Member[] = [];
   /** Some member was never stopped by us before. */
@@ -241,7 +242,7 @@ export class SignalGroup {
     let waitedMs = 0;
     let isSeen = false;
     do {
-      const now = member.held.read();
+      const now = member.held.look();
       isSeen = !now || isDead(now) || isStopped(now.state) || (member.isStopped && seesNothing(now.state));
       waitedMs = this.#parts.clock.monotonicMs() - startedAtMs;
     } while (!isSeen && member.isStopped && waitedMs < waitMs);
@@ -303,7 +304,7 @@ export class SignalGroup {
     let moved = false;
     let isRunnable = false;
     for (const member of this.#members) {
-      const now = member.held.read();
+      const now = member.held.look();
       if (!now || isDead(now)) {
         gone ??= [];
         gone.push(member);
@@ -320,6 +321,11 @@ export class SignalGroup {
     if (gone) this.#forget(gone);
     else if (moved) this.#arrange(this.#members);
     return { alive, isRunnable };
+  }
+
+  /** No stop will come for a while; to be called in the run phase. */
+  rest(): void {
+    for (const member of this.#members) if (!member.isStopped) member.held.rest();
   }
 
   /** Everything runs and the group is empty. */

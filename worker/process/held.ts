@@ -6,6 +6,8 @@
  * has had this pid from before the pidfd was opened until now, so the pidfd is that process's; with the same start time
  * it is the one that was meant. From then on a signal needs no look. Without a pidfd, identity is as old as the last
  * read.
+ *
+ * Who gets no signals for a while needs no pidfd: `rest` gives it back, `look` does without, and the next stop gets one.
  */
 import { KeptStat, type Proc } from './proc.ts';
 import { type Sent, sendContinue, sendStop } from './signals.ts';
@@ -23,7 +25,12 @@ export class HeldProcess {
     this.#stat = new KeptStat(proc, pid, startTicks);
   }
 
-  /** The process now, or undefined when it is gone. The object is filled anew by the next read. */
+  /** The process now, or undefined when it is gone, without a second descriptor. The object is filled anew by the next. */
+  look(): Readonly<StatFields> | undefined {
+    return this.#stat.read();
+  }
+
+  /** The same before a signal: makes sure, where pidfds can be had, of whom it will reach. */
   read(): Readonly<StatFields> | undefined {
     if (this.#pidfd !== undefined) return this.#stat.read();
     this.#stat.open();
@@ -34,13 +41,19 @@ export class HeldProcess {
     return now;
   }
 
-  /** Stops it. The caller has journalled it before (invariant 1), and has read it at least once. */
+  /** Stops it. The caller has journalled it before (invariant 1), and has looked at it at least once. */
   stop(): Sent {
+    if (this.#pidfd === undefined && this.#proc.pidfds && !this.read()) return 'gone';
     return this.#pidfd === undefined ? sendStop(this.pid) : this.#proc.pidfds!.stop(this.#pidfd);
   }
 
   continue(): Sent {
     return this.#pidfd === undefined ? sendContinue(this.pid) : this.#proc.pidfds!.continue(this.#pidfd);
+  }
+
+  /** It will get no signals for a while. Not to be called while it is stopped. */
+  rest(): void {
+    this.#closePidfd();
   }
 
   close(): void {

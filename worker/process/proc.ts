@@ -2,7 +2,7 @@
  * The one door to /proc. Reads are synchronous: at 3 to 9 µs each they are far cheaper than their asynchronous kin
  * (60 µs, measured). The root can be another directory, so that a machine can be described that cannot be had.
  */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { type Pidfds, systemPidfds } from './pidfd.ts';
 import {
   emptyFields,
@@ -174,6 +174,17 @@ export class Proc {
   /** Whether there is such a process, or a thread: a look that makes no error when there is none. */
   has(pid: number): boolean {
     return existsSync(`${this.root}/${pid}/stat`);
+  }
+
+  /**
+   * What tells a process that is known from another one, and its effective uid, without reading any file (2.5 µs instead
+   * of 22): the kernel gives each process's directory an inode number of its own, and its owner. It may give the same
+   * process another number later. Undefined: there is none, or files stand there that are no real /proc.
+   */
+  peek(pid: number): { inode: number; effectiveUid: number } | undefined {
+    if (this.root !== '/proc') return undefined;
+    const found = statSync(`${this.root}/${pid}`, { throwIfNoEntry: false });
+    return found && { inode: found.ino, effectiveUid: found.uid };
   }
 
   /** The process now; undefined when there is none, or it may not be seen. */

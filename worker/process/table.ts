@@ -2,7 +2,8 @@
  * The process table: every process of the host, read in one pass over /proc for all targets, and kept up between the
  * passes by looking at the pids that were given out since (births). It knows processes, not targets; it never signals.
  *
- * A pass is done in slices, so that a host with 10,000 processes does not hold up a phase.
+ * A pass is done in slices, so that a host with 10,000 processes does not hold up a phase. One in four reads every process;
+ * the others read only whom they do not know, and whose owner has changed.
  */
 import type { Proc } from './proc.ts';
 import { isDead, type StatFields } from './stat.ts';
@@ -29,6 +30,16 @@ export interface ProcessEntry {
   isAlive: boolean;
   /** The pass in which it was last seen. */
   pass: number;
+  /** The inode of its directory in /proc when it was last read; undefined where that says nothing. */
+  inode: number | undefined;
+}
+
+/** What a pass has found out. */
+export interface Swept {
+  /** Everything was read anew. */
+  isWhole: boolean;
+  /** Who was read: all that may have another owner, other groups or another parent than at the pass before. */
+  changed: ReadonlySet<ProcessEntry>;
 }
 
 /** Most births looked at one by one; past that a whole pass is cheaper. */
@@ -47,6 +58,8 @@ interface Expected {
 
 /** Processes per slice of a pass: about 1 ms at 10 to 30 µs each. */
 const SLICE = 48;
+/** Every so many passes one reads everything: what changes without the owner (a command's name, groups) is seen then. */
+const WHOLE_EVERY = 4;
 
 export class ProcessTable {
   readonly #proc: Proc;
@@ -54,6 +67,8 @@ export class ProcessTable {
   readonly #children = new Map<number, Set<ProcessEntry>>();
   #pass = 0;
   #lastPid: number | undefined;
+  #swept: Swept = { isWhole: true, changed: new Set() };
+  #wholePass = Number.NEGATIVE_INFINITY;
   /** Pids that were given out and are not there: ended, or not shown yet. */
   #expected: Expected[] = [];
 
@@ -112,24 +127,35 @@ export class ProcessTable {
     return entry?.startTicks === startTicks ? entry : undefined;
   }
 
-  /** One whole pass, in one go. */
+  /** What the last pass found out. */
+  get swept(): Swept {
+    return this.#swept;
+  }
+
+  /** One pass, in one go. */
   sweep(): void {
     for (const _ of this.sweepSliced());
   }
 
   /**
-   * One whole pass that yields after every slice whom it saw for the first time. Processes that were not seen in it are
-   * gone at its end.
+   * One pass over all processes that yields after every slice whom it saw for the first time. Processes that were not seen
+   * in it are gone at its end. `isWhole`: it reads every one of them, whatever the last passes did.
    */
-  *sweepSliced(): Generator<ProcessEntry[]> {
+  *sweepSliced(isWhole = false): Generator<ProcessEntry[]> {
     const lastPid = this.#proc.lastPid();
     const pass = ++this.#pass;
+    const readsAll = isWhole || pass - this.#wholePass >= WHOLE_EVERY;
+    const changed = new Set<ProcessEntry>();
     let count = 0;
     let found: ProcessEntry[] = [];
     for (const pid of this.#proc.listPids()) {
       const before = this.#byPid.get(pid);
-      const entry = this.#read(pid, pass);
-      if (entry && entry !== before) found.push(entry);
+      if (!readsAll && before && this.#isSame(before)) before.pass = pass;
+      else {
+        const entry = this.#read(pid, pass);
+        if (entry) changed.add(entry);
+        if (entry && entry !== before) found.push(entry);
+      }
       if (++count % SLICE > 0) continue;
       yield found;
       found = [];
@@ -138,6 +164,8 @@ export class ProcessTable {
     for (const entry of this.#byPid.values()) {
       if (entry.pass < pass) this.#forget(entry);
     }
+    if (readsAll) this.#wholePass = pass;
+    this.#swept = { isWhole: readsAll, changed };
     // As it was before the pass: what was born during it is looked at again.
     this.#lastPid = lastPid;
   }
@@ -177,6 +205,17 @@ export class ProcessTable {
     return born;
   }
 
+  /** Whether a process that is known is still there, under the same owner. False when that takes a read. */
+  #isSame(entry: ProcessEntry): boolean {
+    if (entry.inode === undefined) return false;
+    const now = this.#proc.peek(entry.pid);
+    return (
+      now !== undefined &&
+      now.inode === entry.inode &&
+      (entry.isKernelThread || now.effectiveUid === entry.effectiveUid)
+    );
+  }
+
   #takeDue(nowMs: number): Expected[] {
     if (this.#expected.length === 0) return this.#expected;
     const due = this.#expected.filter(({ dueAtMs }) => dueAtMs <= nowMs);
@@ -196,6 +235,8 @@ export class ProcessTable {
   }
 
   #read(pid: number, pass: number): ProcessEntry | undefined {
+    // Before the reads: whatever becomes of the pid meanwhile has another inode at the next look.
+    const inode = this.#proc.peek(pid)?.inode;
     const stat = this.#proc.readStat(pid);
     const known = this.#byPid.get(pid);
     if (!stat || isDead(stat)) {
@@ -220,6 +261,7 @@ export class ProcessTable {
       gids: status?.gids ?? [],
       isAlive: true,
       pass,
+      inode,
     };
     const { startTicks, isKernelThread } = stat;
     const entry: ProcessEntry = isSame

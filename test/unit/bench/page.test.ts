@@ -29,9 +29,9 @@ describe.each(SCENARIOS)('scenario $name', ({ render: section, seconds }) => {
   });
 });
 
-it('the whole bench takes at most 27 minutes at five rounds', () => {
+it('the whole bench takes at most 40 minutes at five rounds', () => {
   const seconds = SCENARIOS.reduce((sum, each) => sum + each.seconds.open + 5 * each.seconds.round, 0);
-  expect(seconds).toBeLessThanOrEqual(27 * 60);
+  expect(seconds).toBeLessThanOrEqual(40 * 60);
 });
 
 describe('a goal', () => {

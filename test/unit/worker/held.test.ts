@@ -85,3 +85,27 @@ it('a stat that had to go is kept again when there is room', () => {
   expect([proc.keptStats.size, proc.kept]).toEqual([1, 2]);
   first.held.close();
 });
+
+it('who gets no signals for a while is looked at without a pidfd, and has one again before the next stop', () => {
+  const proc = procWith(100);
+  const { held } = hold(proc, 10);
+  held.rest();
+  expect(held.look()?.pid).toBe(10);
+  expect([proc.kept, kernel.openPidfds.size]).toEqual([1, 0]);
+  expect(held.stop()).toBe('sent');
+  expect([proc.kept, kernel.openPidfds.size]).toEqual([2, 1]);
+  held.continue();
+  held.close();
+  expect([proc.kept, kernel.openPidfds.size]).toEqual([0, 0]);
+});
+
+it('another process that has the pid since then is not stopped', () => {
+  const proc = procWith(100);
+  const { held } = hold(proc, 10);
+  held.rest();
+  kernel.remove(10);
+  kernel.add({ pid: 10, startTicks: 7 });
+  expect(held.stop()).toBe('gone');
+  expect(kernel.signals).toEqual([]);
+  held.close();
+});

@@ -20,6 +20,7 @@ const process = (parts: Partial<ProcessEntry> = {}): ProcessEntry => ({
   reapedTicks: 0,
   isAlive: true,
   pass: 1,
+  inode: undefined,
   ...parts,
 });
 

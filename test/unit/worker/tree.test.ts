@@ -40,6 +40,7 @@ const entry = ({ pid, ppid }: Kin, parts: Partial<ProcessEntry> = {}): ProcessEn
   reapedTicks: 0,
   isAlive: true,
   pass: 1,
+  inode: undefined,
   ...parts,
 });
 const tableOf = (entries: readonly ProcessEntry[]) => {
