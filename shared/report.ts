@@ -61,6 +61,21 @@ export type Report = z.infer<typeof reportSchema>;
 export const mechanismProbe = z.object({ supported: z.boolean(), why: z.string() });
 export type MechanismProbe = z.infer<typeof mechanismProbe>;
 
+/** What a host exempts, as its configuration says; of long lists the first, and how many more there are. */
+export const exemptions = z.object({
+  minUid: z.int(),
+  users: z.array(z.string()),
+  groups: z.array(z.string()),
+  cgroups: z.array(z.string()),
+  leftOut: z.int(),
+});
+export type Exemptions = z.infer<typeof exemptions>;
+
+/** Part of the last 10 s in which somebody had to wait for a core, for memory, for a disk. Null: the kernel does not say. */
+export const pressure = z.object({ cpu: ratio, memory: ratio, io: ratio });
+export type Pressure = z.infer<typeof pressure>;
+export const NO_PRESSURE: Pressure = { cpu: null, memory: null, io: null };
+
 export const statusSchema = z.looseObject({
   v: z.literal(1),
   host: z.string(),
@@ -73,6 +88,7 @@ export const statusSchema = z.looseObject({
   beatAtMs: z.number(),
   cores: z.int(),
   load1: z.number(),
+  pressure: pressure.default(NO_PRESSURE),
   targets: z.int(),
   processes: z.int(),
   stopsPerSecond: z.number(),
@@ -85,6 +101,8 @@ export const statusSchema = z.looseObject({
   guard: z.enum(['alive', 'dead']),
   hold: z.object({ scope: z.enum(['fleet', 'host', 'local']), reason: z.string() }).nullable(),
   mechanisms: z.record(z.string(), mechanismProbe),
+  /** Null: written by a worker that does not say. */
+  exemptions: exemptions.nullable().default(null),
 });
 /** A worker's heartbeat. */
 export type Status = z.infer<typeof statusSchema>;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { durationMs } from '../shared/duration.ts';
 import { hostName } from '../shared/order.ts';
+import type { Exemptions } from '../shared/report.ts';
 import { trustedKeySchema } from '../shared/signature.ts';
 
 /** Uids below this belong to the system on Debian and most others. */
@@ -93,3 +94,13 @@ export const workerConfigSchema = z
   .prefault({});
 
 export type WorkerConfig = z.output<typeof workerConfigSchema>;
+
+/** A beat is small, whatever a host's configuration is. */
+const MAX_NAMED = 50;
+
+/** What this host exempts, for people to see with its status. */
+export function exemptionsOf({ minUid, exempt: { users, groups, cgroups } }: WorkerConfig): Exemptions {
+  const named = <Name>(names: readonly Name[]) => names.slice(0, MAX_NAMED);
+  const leftOut = [users, groups, cgroups].reduce((sum, names) => sum + Math.max(0, names.length - MAX_NAMED), 0);
+  return { minUid, users: named(users), groups: named(groups), cgroups: named(cgroups), leftOut };
+}

@@ -2,15 +2,16 @@
  * The heartbeat: the worker's sign of life with its load and its own cost, small, every 5 s. Own CPU and memory are
  * those of worker and guard together, by pidusage.
  */
-import { loadavg } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import pidusage from 'pidusage';
 import type { Clock } from '../shared/clock.ts';
 import { fleetKeys, hostKeys } from '../shared/keys.ts';
 import type { Redis } from '../shared/redis/connection.ts';
-import { STATUS_TTL_MS, type Status } from '../shared/report.ts';
+import { type Exemptions, STATUS_TTL_MS, type Status } from '../shared/report.ts';
 import { HOBBLER_VERSION } from '../shared/version.ts';
 import type { Engine } from './engine/engine.ts';
 import type { GuardLink } from './guard/guard.ts';
+import { readPressure } from './process/pressure.ts';
 import type { RedisTime } from './redis-time.ts';
 
 export interface HeartbeatParts {
@@ -22,7 +23,7 @@ export interface HeartbeatParts {
   time: RedisTime;
   hold: () => Status['hold'];
   epoch: () => number;
-  cores: number;
+  exemptions: Exemptions;
   clock: Clock;
 }
 
@@ -56,7 +57,7 @@ export class Heartbeat {
   }
 
   async #status(): Promise<Status> {
-    const { host, bootId, engine, guard, time, hold, epoch, cores, clock } = this.#parts;
+    const { host, bootId, engine, guard, time, hold, epoch, exemptions, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const stops = engine.totalStops;
     const stopsPerSecond = ((stops - this.#stopsBefore) / Math.max(1, nowMs - this.#beatBeforeMs)) * 1000;
@@ -73,8 +74,9 @@ export class Heartbeat {
       hobblerVersion: HOBBLER_VERSION,
       startedAtMs: Math.round(this.#startedAtMs),
       beatAtMs: Math.round(time.nowMs()),
-      cores,
+      cores: availableParallelism(),
       load1: loadavg()[0]!,
+      pressure: readPressure(),
       targets: engine.loops.size,
       processes: engine.processes,
       stopsPerSecond: Math.round(stopsPerSecond * 10) / 10,
@@ -86,6 +88,7 @@ export class Heartbeat {
       guard: guard.isAlive ? 'alive' : 'dead',
       hold: hold(),
       mechanisms: engine.probes,
+      exemptions,
     };
   }
 

@@ -19,7 +19,7 @@ import {
 import { BEAT_EVERY_MS } from '../shared/report.ts';
 import type { Service } from '../shared/service.ts';
 import { Verifier } from '../shared/signature.ts';
-import type { WorkerConfig } from './config.ts';
+import { exemptionsOf, type WorkerConfig } from './config.ts';
 import { createConsumer } from './consumer.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Door } from './door.ts';
@@ -205,7 +205,7 @@ class Worker implements WorkerService {
       time,
       hold: () => holds.inForce,
       epoch: () => lease.epoch,
-      cores,
+      exemptions: exemptionsOf(config),
       clock,
     });
     const meter = new Meter({

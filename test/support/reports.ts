@@ -1,7 +1,7 @@
 /** Sound heartbeats and reports for tests, as a worker would write them; each test changes what it is about. */
 import { fleetKeys, hostKeys } from '../../shared/keys.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
-import type { Report, Status } from '../../shared/report.ts';
+import { NO_PRESSURE, type Report, type Status } from '../../shared/report.ts';
 
 export function statusExample(host: string, beatAtMs: number, changes: Partial<Status> = {}): Status {
   return {
@@ -15,6 +15,8 @@ export function statusExample(host: string, beatAtMs: number, changes: Partial<S
     beatAtMs,
     cores: 2,
     load1: 0.5,
+    pressure: NO_PRESSURE,
+    exemptions: null,
     targets: 0,
     processes: 0,
     stopsPerSecond: 0,

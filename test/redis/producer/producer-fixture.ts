@@ -11,8 +11,8 @@ import { silentLogger } from '../../../shared/log.ts';
 import type { Order } from '../../../shared/order.ts';
 import { openQueue } from '../../../shared/queue.ts';
 import { type Redis, redisNowMs } from '../../../shared/redis/connection.ts';
-import type { Status } from '../../../shared/report.ts';
 import { connectTest, startRedis, type TestRedis } from '../../support/redis.ts';
+import { statusExample } from '../../support/reports.ts';
 
 export const TOKEN = 'correct-horse-battery-staple';
 
@@ -71,29 +71,7 @@ export class ProducerFixture {
 
   /** Makes `host` look alive, as a worker's beat does. */
   async beat(host: string): Promise<void> {
-    const status: Status = {
-      v: 1,
-      host,
-      epoch: 1,
-      bootId: 'boot',
-      pid: 1,
-      hobblerVersion: '0.1.0',
-      startedAtMs: 0,
-      beatAtMs: await redisNowMs(this.redis),
-      cores: 2,
-      load1: 0,
-      targets: 0,
-      processes: 0,
-      stopsPerSecond: 0,
-      ownCpuRatio: 0,
-      rssBytes: 0,
-      latenessP50Ms: null,
-      latenessP99Ms: null,
-      redisRttMs: null,
-      guard: 'alive',
-      hold: null,
-      mechanisms: {},
-    };
+    const status = statusExample(host, await redisNowMs(this.redis), { mechanisms: {} });
     await this.redis.sadd(fleetKeys.hosts, host);
     await this.redis.set(hostKeys.status(host), JSON.stringify(status));
   }

@@ -24,6 +24,7 @@ export function statusExample(changes: Partial<Status> = {}): Status {
     beatAtMs: NOW_MS - 2_000,
     cores: 8,
     load1: 3.42,
+    pressure: { cpu: 0.18, memory: 0, io: null },
     targets: 1,
     processes: 7,
     stopsPerSecond: 33,
@@ -39,6 +40,7 @@ export function statusExample(changes: Partial<Status> = {}): Status {
       freezer: { supported: true, why: 'cgroup v2 at /sys/fs/cgroup/hobbler' },
       quota: { supported: false, why: 'no cpu controller in cgroup.controllers' },
     },
+    exemptions: { minUid: 1_000, users: ['backup'], groups: ['staff'], cgroups: ['/system.slice'], leftOut: 0 },
     ...changes,
   };
 }
