@@ -14,18 +14,21 @@ import { ProxyLogin } from './access/proxy-login.ts';
 import type { Sessions } from './access/sessions.ts';
 import type { AdminConfig } from './config.ts';
 import { answerError } from './errors.ts';
+import type { LiveHub } from './live/hub.ts';
 import { addQueueBoard } from './queues/board.ts';
 import type { HostQueues } from './queues/host-queues.ts';
 import { addActRoutes } from './routes/act.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addFleetRoutes } from './routes/fleet.ts';
+import { eventSender } from './routes/live.ts';
 import { addLoginRoutes } from './routes/login.ts';
 import { addOpenRoutes } from './routes/open.ts';
 import type { Parts } from './routes/parts.ts';
 
-export interface ServerOptions extends Parts {
+export interface ServerOptions extends Omit<Parts, 'sendEvents'> {
   config: AdminConfig;
   sessions: Sessions;
+  hub: LiveHub;
   queues: HostQueues;
   log: Logger;
 }
@@ -86,9 +89,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   );
   addOpenRoutes(app);
   addLoginRoutes(app, config, sessions, proxyLogin);
-  addFleetRoutes(app, options);
-  addAuditRoutes(app, options);
-  addActRoutes(app, options);
+  const parts: Parts = { ...options, sendEvents: eventSender(options.hub, sessions) };
+  addFleetRoutes(app, parts);
+  addAuditRoutes(app, parts);
+  addActRoutes(app, parts);
   await addQueueBoard(app, options.queues, options.redis, log);
   return app;
 }

@@ -14,6 +14,7 @@ import { Sessions } from './access/sessions.ts';
 import { Actions } from './act/actions.ts';
 import { type AdminConfig, requireUsers } from './config.ts';
 import { FleetSource } from './fleet/source.ts';
+import { LiveHub } from './live/hub.ts';
 import { HostQueues } from './queues/host-queues.ts';
 import { buildServer } from './server.ts';
 
@@ -38,6 +39,8 @@ export function createAdminService(options: AdminOptions): AdminService {
   const { config, clock, log } = options;
   let redis: Redis | undefined;
   let queues: HostQueues | undefined;
+  let source: FleetSource | undefined;
+  let hub: LiveHub | undefined;
   let app: FastifyInstance | undefined;
   let url: string | null = null;
 
@@ -45,10 +48,12 @@ export function createAdminService(options: AdminOptions): AdminService {
     requireUsers(config);
     redis = connectRedis(options.redis, log);
     queues = new HostQueues(redis, clock, log);
-    const source = new FleetSource(redis, clock, log);
+    source = new FleetSource(redis, clock, log);
+    hub = new LiveHub(source, clock, log);
     const actions = new Actions(redis, new OrderIssuer(redis, options.signer, log), log);
     const sessions = new Sessions(clock);
-    app = await buildServer({ config, sessions, queues, source, actions, redis, clock, log });
+    app = await buildServer({ config, sessions, queues, source, hub, actions, redis, clock, log });
+    source.start();
     queues.start();
     url = await listen(app, config);
     warnOfOpenDoors(config, log);
@@ -59,6 +64,8 @@ export function createAdminService(options: AdminOptions): AdminService {
   const stop = async () => {
     url = null;
     queues?.stop();
+    hub?.stop();
+    source?.stop();
     // First, so that requests that wait for an absent Redis end.
     redis?.disconnect();
     const closing = app;

@@ -14,6 +14,8 @@ export type Access = 'open' | 'viewer' | 'operator' | 'scraper';
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** Asked by an open page by itself: no sign of a person. */
+    isPassive?: boolean;
   }
   interface FastifyRequest {
     session: Session | null;
@@ -38,11 +40,11 @@ export function hangGate(app: FastifyInstance, { sessions, proxyLogin, metricsTo
   app.addHook('onRequest', async (request, reply) => {
     const vouched = proxyLogin?.vouch(request.raw.socket.remoteAddress, request.headers) ?? { is: 'absent' };
     const token = request.cookies[SESSION_COOKIE];
+    const { access = 'viewer', isPassive = false } = request.routeOptions.config;
     // Whom the proxy names is who it is, whatever cookie he brings.
     if (vouched.is === 'known') request.session = vouched.session;
     else if (vouched.is === 'absent')
-      request.session = sessions.find(token, request.headers[REFRESH_HEADER] === undefined);
-    const access = request.routeOptions.config.access ?? 'viewer';
+      request.session = sessions.find(token, !isPassive && request.headers[REFRESH_HEADER] === undefined);
     if (isUnsafe(request)) refuseOtherOrigins(request);
     if (access === 'open') return;
     if (access === 'scraper' && metricsToken !== null && hasBearer(request, metricsToken)) return;
@@ -79,7 +81,7 @@ export function sessionOf(request: FastifyRequest): Session {
 
 /** True for addresses whose readers are programs: they get statuses and JSON, not pages. */
 export function isForPrograms(request: FastifyRequest): boolean {
-  return /^\/(?:api|metrics|queues\/api)(?:[/?]|$)/.test(request.url);
+  return /^\/(?:api|events|metrics|queues\/api)(?:[/?]|$)/.test(request.url);
 }
 
 function isUnsafe(request: FastifyRequest): boolean {

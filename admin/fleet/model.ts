@@ -74,26 +74,59 @@ export interface BrokenRow {
 const RELEASES_SHOWN_FOR_MS = 10 * 60_000;
 const MAX_RELEASES = 50;
 
+/** What one host adds to the fleet: made again only when its records, its liveness or the fleet's own records change. */
+export interface HostPart {
+  row: HostRow;
+  targets: TargetRow[];
+  releases: UntarpitOrder[];
+  broken: BrokenRow[];
+  /** When time alone makes it another one, milliseconds of Redis's clock. */
+  goodUntilMs: number;
+}
+
+/** What the fleet itself holds. */
+export interface FleetWide {
+  hold: Hold | null;
+  orders: DesiredState;
+}
+
 export function buildFleet({ view, fleetOrders, hostOrders }: FleetReading): Fleet {
-  const { nowMs, hold } = view;
-  const ordersOf = (host: string): DesiredState => hostOrders.get(host) ?? NO_ORDERS;
-  const targets = view.hosts.flatMap((host) => targetRows(host, ordersOf(host.host), fleetOrders, nowMs));
-  const countByHost = Map.groupBy(targets, (row) => row.host);
+  const wide: FleetWide = { hold: view.hold, orders: fleetOrders };
+  const parts = view.hosts.map((host) => buildHost(host, hostOrders.get(host.host) ?? NO_ORDERS, wide, view.nowMs));
+  return composeFleet(parts, wide, view.nowMs);
+}
+
+export const NO_ORDERS: DesiredState = { records: new Map(), broken: [] };
+
+export function buildHost(view: HostView, own: DesiredState, wide: FleetWide, nowMs: number): HostPart {
+  const targets = targetRows(view, own, wide.orders, nowMs);
+  const releases = recentReleases(own, nowMs);
+  const ends = targets.flatMap(({ report, order }) =>
+    report === null && order?.action === 'tarpit' ? [order.expiresAt] : [],
+  );
+  const leaves = releases.map(({ issuedAt }) => issuedAt + RELEASES_SHOWN_FOR_MS);
   return {
-    nowMs,
-    hold,
-    hosts: view.hosts.map((host) => hostRow(host, hold, countByHost.get(host.host)?.length ?? 0)),
+    row: hostRow(view, wide.hold, targets.length),
     targets,
-    fleetOrders: [...fleetOrders.records.values()]
-      .map((record) => record.order)
-      .filter((order) => order.action === 'tarpit' && order.expiresAt > nowMs)
-      .map((order) => fleetOrderRow(order as TarpitOrder, targets)),
-    releases: recentReleases([fleetOrders, ...hostOrders.values()], targets, nowMs),
-    broken: brokenRows(view.hosts, fleetOrders, hostOrders),
+    releases,
+    broken: brokenRows(view, own),
+    goodUntilMs: [...ends, ...leaves].reduce((first, atMs) => Math.min(first, atMs), Number.POSITIVE_INFINITY),
   };
 }
 
-const NO_ORDERS: DesiredState = { records: new Map(), broken: [] };
+export function composeFleet(parts: readonly HostPart[], { hold, orders }: FleetWide, nowMs: number): Fleet {
+  const targets = parts.flatMap((part) => part.targets);
+  const releases = [recentReleases(orders, nowMs), ...parts.map((part) => part.releases)].flat();
+  return {
+    nowMs,
+    hold,
+    hosts: parts.map(({ row }) => row),
+    targets,
+    fleetOrders: fleetOrderRows(orders, targets, nowMs),
+    releases: releaseRows(releases, targets),
+    broken: [...parts.flatMap((part) => part.broken), ...brokenOrders(FLEET, orders)],
+  };
+}
 
 function hostRow(host: HostView, fleetHold: Hold | null, targets: number): HostRow {
   const isHoldAsked = host.hold !== null || fleetHold !== null;
@@ -151,50 +184,56 @@ function scopeOf(version: number, own: Order | null, fleet: Order | null): Scope
   return tarpits[0] === own ? 'host' : 'fleet';
 }
 
-function fleetOrderRow(order: TarpitOrder, targets: readonly TargetRow[]): FleetOrderRow {
-  const reports = targets.flatMap((row) => (row.target === order.target && row.report ? [row.report] : []));
-  return { order, reportedBy: reports.length, activeOn: reports.filter((report) => report.processes > 0).length };
+function fleetOrderRows(state: DesiredState, targets: readonly TargetRow[], nowMs: number): FleetOrderRow[] {
+  const rows = new Map<string, FleetOrderRow>();
+  for (const { order } of state.records.values()) {
+    if (order.action !== 'tarpit' || order.expiresAt <= nowMs) continue;
+    rows.set(order.target, { order, reportedBy: 0, activeOn: 0 });
+  }
+  if (rows.size === 0) return [];
+  for (const { target, report } of targets) {
+    const row = report && rows.get(target);
+    if (!row) continue;
+    row.reportedBy++;
+    if (report.processes > 0) row.activeOn++;
+  }
+  return [...rows.values()];
 }
 
-function recentReleases(states: readonly DesiredState[], targets: readonly TargetRow[], nowMs: number): ReleaseRow[] {
-  const recent = states
-    .flatMap((state) => [...state.records.values()].map((record) => record.order))
-    .filter((order): order is UntarpitOrder => order.action === 'untarpit')
-    .filter((order) => order.issuedAt > nowMs - RELEASES_SHOWN_FOR_MS);
-  const waiting = Map.groupBy(
-    targets.filter((row) => row.releasing !== null),
-    (row) => releaseKey(row.releasing!),
-  );
+function recentReleases({ records }: DesiredState, nowMs: number): UntarpitOrder[] {
+  const recent: UntarpitOrder[] = [];
+  for (const { order } of records.values()) {
+    if (order.action === 'untarpit' && order.issuedAt > nowMs - RELEASES_SHOWN_FOR_MS) recent.push(order);
+  }
+  return recent;
+}
+
+function releaseRows(recent: readonly UntarpitOrder[], targets: readonly TargetRow[]): ReleaseRow[] {
+  const waiting = new Map<UntarpitOrder, ReleaseRow['pendingOn']>();
+  for (const { host, liveness, releasing } of targets) {
+    if (releasing === null) continue;
+    const pending = waiting.get(releasing);
+    if (pending) pending.push({ host, liveness });
+    else waiting.set(releasing, [{ host, liveness }]);
+  }
   return recent
-    .sort((a, b) => b.issuedAt - a.issuedAt || compare(a.target, b.target))
+    .toSorted((a, b) => b.issuedAt - a.issuedAt || compare(a.target, b.target))
     .slice(0, MAX_RELEASES)
-    .map((order) => ({
-      order,
-      pendingOn: (waiting.get(releaseKey(order)) ?? []).map(({ host, liveness }) => ({ host, liveness })),
-    }));
+    .map((order) => ({ order, pendingOn: waiting.get(order) ?? [] }));
 }
 
-function releaseKey({ host, target, version }: Order): string {
-  return JSON.stringify([host, target, version]);
+function brokenRows({ host, broken, brokenReports }: HostView, own: DesiredState): BrokenRow[] {
+  const name = hostName.safeParse(host);
+  return [
+    ...(name.success ? [] : [{ where: host, record: 'name in hobbler:hosts', why: name.error.issues[0]!.message }]),
+    ...(broken === null ? [] : [{ where: host, record: 'status', why: broken }]),
+    ...brokenReports.map(({ target, why }) => ({ where: host, record: `report of ${target}`, why })),
+    ...brokenOrders(host, own),
+  ];
 }
 
-function brokenRows(
-  hosts: readonly HostView[],
-  fleetOrders: DesiredState,
-  hostOrders: ReadonlyMap<string, DesiredState>,
-): BrokenRow[] {
-  const ordersIn = (where: string, state: DesiredState) =>
-    state.broken.map(({ target, why }) => ({ where, record: `order for ${target}`, why }));
-  const ofHosts = hosts.flatMap(({ host, broken, brokenReports }): BrokenRow[] => {
-    const name = hostName.safeParse(host);
-    return [
-      ...(name.success ? [] : [{ where: host, record: 'name in hobbler:hosts', why: name.error.issues[0]!.message }]),
-      ...(broken === null ? [] : [{ where: host, record: 'status', why: broken }]),
-      ...brokenReports.map(({ target, why }) => ({ where: host, record: `report of ${target}`, why })),
-      ...ordersIn(host, hostOrders.get(host) ?? NO_ORDERS),
-    ];
-  });
-  return [...ofHosts, ...ordersIn(FLEET, fleetOrders)];
+function brokenOrders(where: string, { broken }: DesiredState): BrokenRow[] {
+  return broken.map(({ target, why }) => ({ where, record: `order for ${target}`, why }));
 }
 
 function compare(a: string, b: string): number {

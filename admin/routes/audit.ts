@@ -6,13 +6,16 @@ import { FLEET } from '../../shared/order.ts';
 import { redisNowMs } from '../../shared/redis/connection.ts';
 import { sessionOf } from '../access/gate.ts';
 import { outcomesOf } from '../act/outcome.ts';
-import { Traces } from '../act/trace.ts';
+import { type Trace, Traces } from '../act/trace.ts';
 import { readAudit, STREAM_ID } from '../audit.ts';
+import type { Fleet } from '../fleet/model.ts';
+import type { FleetAnswer } from '../fleet/source.ts';
 import { auditPage } from '../views/audit-page.ts';
-import { entryPage, entryTitle } from '../views/entry-page.ts';
+import { type EntryView, entryPage, entryParts, entryTitle } from '../views/entry-page.ts';
 import { layout } from '../views/layout.ts';
 import { hostOrFleet } from './act-input.ts';
 import { parseInput } from './input.ts';
+import { EVENTS, liveOf } from './live.ts';
 import { type Parts, reachRedis } from './parts.ts';
 
 const HTML = 'text/html; charset=utf-8';
@@ -29,8 +32,18 @@ const auditQuery = z.object({
   q: filterText,
 });
 
-export function addAuditRoutes(app: FastifyInstance, { source, redis, clock }: Parts): void {
+export function addAuditRoutes(app: FastifyInstance, { source, redis, clock, sendEvents }: Parts): void {
   const traces = new Traces(redis);
+
+  /** What came of an entry so far. Throws not-found and redis-unavailable. */
+  const trace = async (id: string): Promise<Trace> => {
+    const followed = await reachRedis(clock, traces.follow(id, fleetOf(source.now())));
+    if (followed !== null) return followed;
+    throw new HobblerError('not-found', 'no such entry in the audit', {
+      where: id,
+      hint: 'the audit keeps about the last 10,000; older ones are gone',
+    });
+  };
 
   app.get('/audit', async (request, reply) => {
     const session = sessionOf(request);
@@ -58,17 +71,29 @@ export function addAuditRoutes(app: FastifyInstance, { source, redis, clock }: P
   app.get('/audit/:id', async (request, reply) => {
     const session = sessionOf(request);
     const { id } = parseInput(z.object({ id: streamId }), request.params);
-    const answer = await source.read();
-    if (answer.redis === 'away') throw new HobblerError('redis-unavailable', `Redis is away (${answer.why})`);
-    const trace = await reachRedis(clock, traces.follow(id, answer.fleet));
-    if (trace === null) {
-      throw new HobblerError('not-found', 'no such entry in the audit', {
-        where: id,
-        hint: 'the audit keeps about the last 10,000; older ones are gone',
-      });
-    }
-    const body = entryPage({ trace, mayAct: session.role === 'operator', nowMs: answer.fleet.nowMs });
-    const title = entryTitle(trace.entry);
-    return reply.type(HTML).send(layout({ title, body, session, section: 'audit', isLive: true }));
+    const mayAct = session.role === 'operator';
+    const view = viewOf(await source.read(), await trace(id), mayAct);
+    const live = liveOf(`/events/audit/${id}`, entryParts(view), view.nowMs);
+    const title = entryTitle(view.trace.entry);
+    return reply.type(HTML).send(layout({ title, body: entryPage(view), session, section: 'audit', live }));
   });
+
+  app.get('/events/audit/:id', EVENTS, async (request, reply) => {
+    const mayAct = sessionOf(request).role === 'operator';
+    const { id } = parseInput(z.object({ id: streamId }), request.params);
+    const key = JSON.stringify(['audit', mayAct, id]);
+    return sendEvents(request, reply, {
+      key,
+      draw: async () => entryParts(viewOf(source.now(), await trace(id), mayAct)),
+    });
+  });
+}
+
+function fleetOf(answer: FleetAnswer): Fleet {
+  if (answer.redis === 'away') throw new HobblerError('redis-unavailable', `Redis is away (${answer.why})`);
+  return answer.fleet;
+}
+
+function viewOf(answer: FleetAnswer, trace: Trace, mayAct: boolean): EntryView {
+  return { trace, mayAct, nowMs: fleetOf(answer).nowMs };
 }

@@ -1,27 +1,40 @@
 /** The fleet page and the same as JSON for programs, and the metrics. Reads only. */
 import type { FastifyInstance } from 'fastify';
 import { sessionOf } from '../access/gate.ts';
+import type { Session } from '../access/sessions.ts';
 import { fleetMetrics } from '../metrics.ts';
-import { fleetPage } from '../views/fleet-page.ts';
+import { fleetFrame, fleetParts } from '../views/fleet-page.ts';
 import { layout } from '../views/layout.ts';
+import { fleetPath } from '../views/paths.ts';
 import { fleetQuery, parseInput } from './input.ts';
+import { EVENTS, liveOf } from './live.ts';
 import type { Parts } from './parts.ts';
 
 const HTML = 'text/html; charset=utf-8';
 
-export function addFleetRoutes(app: FastifyInstance, { source }: Parts): void {
+/** What the last act left to say; once. */
+function takeNotice(session: Session): string | null {
+  const { notice } = session;
+  session.notice = null;
+  return notice;
+}
+
+export function addFleetRoutes(app: FastifyInstance, { source, sendEvents }: Parts): void {
   app.get('/', async (request, reply) => {
     const session = sessionOf(request);
-    const { q, page, hosts } = parseInput(fleetQuery, request.query);
-    const answer = await source.read();
-    const notice = session.notice;
-    session.notice = null;
-    const body = fleetPage({
-      answer,
-      wanted: { query: q, page, hostsPage: hosts },
-      mayAct: session.role === 'operator',
-    });
-    return reply.type(HTML).send(layout({ title: 'Fleet', body, session, section: 'fleet', notice, isLive: true }));
+    const wanted = parseInput(fleetQuery, request.query);
+    await source.read();
+    const parts = fleetParts({ answer: source.now(), wanted, mayAct: session.role === 'operator' });
+    const live = liveOf(fleetPath(wanted, {}, '/events/fleet'), parts, source.nowMs);
+    const page = { title: 'Fleet', body: fleetFrame(wanted, parts), session, section: 'fleet', live } as const;
+    return reply.type(HTML).send(layout({ ...page, notice: takeNotice(session) }));
+  });
+
+  app.get('/events/fleet', EVENTS, async (request, reply) => {
+    const mayAct = sessionOf(request).role === 'operator';
+    const wanted = parseInput(fleetQuery, request.query);
+    const key = JSON.stringify(['fleet', mayAct, wanted]);
+    return sendEvents(request, reply, { key, draw: () => fleetParts({ answer: source.now(), wanted, mayAct }) });
   });
 
   app.get('/api/fleet', async (_request, reply) => {

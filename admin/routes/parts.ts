@@ -4,11 +4,13 @@ import { HobblerError, messageOf } from '../../shared/errors.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
 import type { Actions } from '../act/actions.ts';
 import type { FleetSource } from '../fleet/source.ts';
+import type { SendEvents } from './live.ts';
 
 export interface Parts {
   redis: Redis;
   source: FleetSource;
   actions: Actions;
+  sendEvents: SendEvents;
   clock: Clock;
 }
 

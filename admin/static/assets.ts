@@ -16,7 +16,7 @@ const TYPES = {
   'tables.css': 'text/css; charset=utf-8',
   'forms.css': 'text/css; charset=utf-8',
   'acts.css': 'text/css; charset=utf-8',
-  'refresh.js': 'text/javascript; charset=utf-8',
+  'live.js': 'text/javascript; charset=utf-8',
   'icon.svg': 'image/svg+xml',
 } as const;
 export type AssetName = keyof typeof TYPES;

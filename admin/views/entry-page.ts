@@ -1,6 +1,6 @@
 /**
  * What came of one entry of the fleet's audit: who ordered what and why, and host by host what the workers say. It follows
- * live. Pure: a trace in, HTML out; only what stands in `#live` changes at a refresh.
+ * live. Pure: a trace in, HTML out.
  */
 import { FLEET } from '../../shared/order.ts';
 import { exemptLink, unexemptLink, unholdLink } from '../act/links.ts';
@@ -9,7 +9,9 @@ import type { Trace } from '../act/trace.ts';
 import { orderJobLink } from '../queues/names.ts';
 import { hostText, relativeTime, unknown } from './format.ts';
 import { type Html, html, link } from './html.ts';
-import { table } from './table.ts';
+import { liveTitle } from './live.ts';
+import { type Part, part, place, tablePart } from './part.ts';
+import type { Table } from './table.ts';
 
 export interface EntryView {
   trace: Trace;
@@ -62,17 +64,25 @@ export function entryTitle({ fields }: Trace['entry']): string {
   return `${words}${whom === undefined ? '' : `: ${whom}`}${where}`;
 }
 
-export function entryPage({ trace, mayAct, nowMs }: EntryView): Html {
+export function entryPage(view: EntryView): Html {
+  const { entry } = view.trace;
+  return html`${liveTitle(html`${entryTitle(entry)}`, html`${view.mayAct && undoLink(entry.fields)}`)}
+${entryParts(view).map(place)}
+<div class="buttons"><a class="button" href="/">To the fleet</a><a class="button quiet" href="/audit">To the audit</a></div>`;
+}
+
+/** What changes while the page is open. */
+export function entryParts({ trace, nowMs }: EntryView): Part[] {
   const { entry, outcomes, missing } = trace;
   const { fields, atMs } = entry;
-  return html`<p id="stale" class="banner bad" role="alert" hidden>The admin does not answer. What you see may be old.</p>
-<div id="live">
-<div class="title"><h1>${entryTitle(entry)}</h1><div class="acts"><button type="button" id="live-switch" class="quiet" hidden>Pause refresh</button>${mayAct && undoLink(fields)}</div></div>
-<dl class="facts"><div><dt>Reason</dt><dd>${fields.reason || unknown('no reason given')}</dd></div><div><dt>By</dt><dd>${fields.by ?? unknown()}</dd></div><div><dt>When</dt><dd>${relativeTime(atMs, nowMs)}</dd></div></dl>
-${verdict(outcomes, missing, nowMs - atMs)}
-${outcomes.length > 0 && outcomesTable(outcomes)}
-</div>
-<div class="buttons"><a class="button" href="/">To the fleet</a><a class="button quiet" href="/audit">To the audit</a></div>`;
+  return [
+    part(
+      'facts',
+      html`<dl class="facts"><div><dt>Reason</dt><dd>${fields.reason || unknown('no reason given')}</dd></div><div><dt>By</dt><dd>${fields.by ?? unknown()}</dd></div><div><dt>When</dt><dd>${relativeTime(atMs, nowMs)}</dd></div></dl>`,
+    ),
+    part('verdict', verdict(outcomes, missing, nowMs - atMs)),
+    outcomes.length > 0 ? outcomesPart(outcomes) : part('outcomes', null),
+  ];
 }
 
 /** The sum of it, announced when it changes. */
@@ -99,9 +109,9 @@ function verdict(outcomes: readonly Outcome[], missing: number, ageMs: number): 
 
 const RANK: Record<OutcomeState, number> = { failed: 0, pending: 1, lost: 2, overtaken: 3, over: 4, done: 5 };
 
-function outcomesTable(outcomes: readonly Outcome[]): Html {
+function outcomesPart(outcomes: readonly Outcome[]): Part {
   const ranked = outcomes.toSorted((a, b) => RANK[a.state] - RANK[b.state]);
-  return html`${table<Outcome>({
+  const table: Table<Outcome> = {
     caption: 'What the workers say',
     columns: [
       { label: 'Host', kind: 'head', cell: ({ host }) => (host === FLEET ? 'every host' : hostText(host)) },
@@ -116,7 +126,9 @@ function outcomesTable(outcomes: readonly Outcome[]): Html {
     rows: ranked.slice(0, MAX_ROWS),
     key: ({ host, target, version }) => `${host} ${target} ${version}`,
     empty: html``,
-  })}${outcomes.length > MAX_ROWS && html`<p>and ${outcomes.length - MAX_ROWS} more, of which ${ranked.slice(MAX_ROWS).filter(({ state }) => state === 'done').length} are done.</p>`}`;
+  };
+  const below = html`${outcomes.length > MAX_ROWS && html`<p>and ${outcomes.length - MAX_ROWS} more, of which ${ranked.slice(MAX_ROWS).filter(({ state }) => state === 'done').length} are done.</p>`}`;
+  return tablePart('outcomes', table, { below });
 }
 
 function jobCell({ host, target, version }: Outcome): Html {

@@ -1,4 +1,7 @@
-/** How numbers and times look on the pages. Pure; an unknown is a dash with the word behind it, never a zero. */
+/**
+ * How numbers and times look on the pages. Pure; an unknown is a dash with the word behind it, never a zero. A time says
+ * by `data-in` in which words it is told, so that the open page can go on telling it (static/live.js).
+ */
 import { formatDuration } from '../../shared/duration.ts';
 import { type Html, html } from './html.ts';
 
@@ -12,7 +15,7 @@ export function relativeTime(atMs: number, nowMs: number): Html {
   const awayMs = atMs - nowMs;
   const words =
     Math.abs(awayMs) < 1000 ? 'now' : awayMs < 0 ? `${formatDuration(-awayMs)} ago` : `in ${formatDuration(awayMs)}`;
-  return html`<time datetime="${exact.iso}" title="${exact.words}">${words}</time>`;
+  return html`<time datetime="${exact.iso}" title="${exact.words}" data-in="away">${words}</time>`;
 }
 
 /** `4m 10s`, the time from one moment to the other, with the far end on hover; `over` once it has passed. */
@@ -20,14 +23,14 @@ export function timeLeft(untilMs: number, nowMs: number): Html {
   const exact = exactTime(untilMs);
   if (exact === null) return unknown('time unknown');
   const words = untilMs > nowMs ? formatDuration(untilMs - nowMs) : 'over';
-  return html`<time datetime="${exact.iso}" title="until ${exact.words}">${words}</time>`;
+  return html`<time datetime="${exact.iso}" title="until ${exact.words}" data-in="left">${words}</time>`;
 }
 
 /** `12s`, how long ago, with the moment on hover. */
 export function timeSince(atMs: number, nowMs: number): Html {
   const exact = exactTime(atMs);
   if (exact === null) return unknown('time unknown');
-  return html`<time datetime="${exact.iso}" title="since ${exact.words}">${formatDuration(nowMs - atMs)}</time>`;
+  return html`<time datetime="${exact.iso}" title="since ${exact.words}" data-in="since">${formatDuration(nowMs - atMs)}</time>`;
 }
 
 function exactTime(atMs: number): { iso: string; words: string } | null {

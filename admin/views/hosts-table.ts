@@ -1,45 +1,50 @@
-/** The hosts: is every one alive, what does it cost there, can it do its work. Pure: rows in, HTML out. */
+/** The hosts: is every one alive, what does it cost there, can it do its work. Pure: rows in, a table out. */
 import type { MechanismProbe } from '../../shared/report.ts';
 import type { HostRow } from '../fleet/model.ts';
+import type { HostSort, Wanted } from '../fleet/selection.ts';
 import { queueLink } from '../queues/names.ts';
+import { hostActs } from './act-links.ts';
 import { bytes, hostText, known, milliseconds, percent, relativeTime, unknown } from './format.ts';
-import { type Html, html, link } from './html.ts';
-import { type Column, table } from './table.ts';
+import { type Html, html } from './html.ts';
+import { auditPath, fleetPath, hostPath, nextSort, sortDirection } from './paths.ts';
+import type { Column, Table } from './table.ts';
 
 export interface HostsView {
   rows: readonly HostRow[];
   nowMs: number;
   mayAct: boolean;
+  wanted: Wanted;
+  empty: Html;
 }
 
 const LIVENESS_TONE = { alive: 'good', late: 'warn', lost: 'bad' } as const;
 
-export function hostsTable({ rows, nowMs, mayAct }: HostsView): Html {
-  const columns: Column<HostRow>[] = [
-    { label: 'Host', kind: 'head', cell: nameCell },
-    { label: 'State', cell: (row) => stateCell(row, nowMs) },
-    { label: 'Targets', kind: 'number', cell: targetsCell },
-    { label: 'Load', kind: 'number', cell: loadCell },
-    { label: 'Own cost', kind: 'number', cell: costCell },
-    { label: 'Guard', cell: guardCell },
-    { label: 'Mechanisms', cell: ({ status }) => (status ? mechanisms(status.mechanisms) : unknown()) },
-  ];
-  if (mayAct) columns.push({ label: 'Act on this host', kind: 'act', cell: actCell });
-  return table({
-    caption: 'Hosts of the fleet',
-    columns,
-    rows,
-    key: (row) => row.host,
-    empty: html`<p><strong>No host has ever reported.</strong></p>
-<p>Start a worker on the first one: <code>hobbler worker</code>, with the same <code>REDIS_URL</code> as this admin. <code>hobbler doctor</code> says what is missing there. It appears here by itself.</p>`,
+export function hostsTable({ rows, nowMs, mayAct, wanted, empty }: HostsView): Table<HostRow> {
+  const sort = (by: HostSort) => ({
+    sort: {
+      href: fleetPath(wanted, { hostSort: nextSort(wanted.hostSort, by), hostsPage: 1 }),
+      direction: sortDirection(wanted.hostSort, by),
+    },
   });
+  const columns: Column<HostRow>[] = [
+    { label: 'Host', kind: 'head', cell: nameCell, ...sort('host') },
+    { label: 'State', cell: (row) => hostState(row, nowMs), ...sort('state') },
+    { label: 'Targets', kind: 'number', cell: targetsCell, ...sort('targets') },
+    { label: 'Load', kind: 'number', cell: loadCell, ...sort('load') },
+    { label: 'Own cost', kind: 'number', cell: costCell, ...sort('cost') },
+    { label: 'Guard', cell: guardCell },
+    { label: 'Mechanisms', cell: ({ status }) => (status ? mechanismChips(status.mechanisms) : unknown()) },
+  ];
+  if (mayAct) columns.push({ label: 'Act on this host', kind: 'act', cell: hostActs });
+  return { caption: 'Hosts of the fleet', columns, rows, key: (row) => row.host, empty };
 }
 
 function nameCell({ host, status }: HostRow): Html {
-  return html`<strong>${hostText(host)}</strong><small>${status ? html`hobbler ${status.hobblerVersion}` : unknown('version unknown')} · <a href="${queueLink(host)}">queue</a> · <a href="${link('/audit', { host })}">audit</a></small>`;
+  return html`<a class="name" href="${hostPath(host)}">${hostText(host)}</a><small>${status ? html`hobbler ${status.hobblerVersion}` : unknown('version unknown')} · <a href="${queueLink(host)}">queue</a> · <a href="${auditPath(host)}">audit</a></small>`;
 }
 
-function stateCell(row: HostRow, nowMs: number): Html {
+/** Liveness, hold and last beat of one host. */
+export function hostState(row: HostRow, nowMs: number): Html {
   const { liveness, status } = row;
   const beat = status ? html`last beat ${relativeTime(status.beatAtMs, nowMs)}` : 'no beat known';
   return html`<span class="badge ${LIVENESS_TONE[liveness]}">${liveness}</span> ${holdBadge(row)}<small>${beat}</small>${holdWords(row, nowMs)}`;
@@ -65,7 +70,9 @@ function targetsCell({ targets, status }: HostRow): Html {
 }
 
 function loadCell({ status }: HostRow): Html {
-  return html`${known(status?.load1, (load) => load.toFixed(2))}<small>${known(status?.cores, (cores) => `${cores} ${cores === 1 ? 'core' : 'cores'}`)}</small>`;
+  const cores = known(status?.cores, (count) => `${count} ${count === 1 ? 'core' : 'cores'}`);
+  const pressure = known(status?.pressure.cpu, percent, 'pressure unknown');
+  return html`${known(status?.load1, (load) => load.toFixed(2))}<small>${cores} · <span title="part of the last 10 s in which somebody waited for a core">${pressure} waiting</span></small>`;
 }
 
 function costCell({ status }: HostRow): Html {
@@ -79,17 +86,11 @@ function guardCell({ status }: HostRow): Html {
   return html`<span class="badge ${status.guard === 'alive' ? 'good' : 'bad'}">${status.guard}</span>`;
 }
 
-function mechanisms(probes: Record<string, MechanismProbe>): Html {
+export function mechanismChips(probes: Record<string, MechanismProbe>): Html {
   const names = Object.entries(probes);
   if (names.length === 0) return unknown('none reported');
   return html`<ul class="chips">${names.map(
     ([name, { supported, why }]) =>
       html`<li class="chip ${supported ? 'yes' : 'no'}" title="${why}">${name}<span class="sr"> ${supported ? 'works' : `does not work: ${why}`}</span></li>`,
   )}</ul>`;
-}
-
-function actCell({ host, hold, targets }: HostRow): Html {
-  const act = (path: '/release-host' | '/hold' | '/unhold', words: string) =>
-    html`<a class="button" href="${link(path, { host })}" aria-label="${words}: ${host}">${words}</a>`;
-  return html`<div class="acts">${targets > 0 && act('/release-host', 'Release all')}${hold ? act('/unhold', 'Lift hold') : act('/hold', 'Hold')}</div>`;
 }

@@ -15,8 +15,17 @@ export interface Page {
   section?: Section;
   /** Said once, above the page. */
   notice?: string | null;
-  /** The page refreshes itself: by script every 2 s, without scripts every 10 s. */
-  isLive?: boolean;
+  /** The page keeps itself true: by a stream of events, without scripts by loading itself anew every 10 s. */
+  live?: Live;
+}
+
+export interface Live {
+  /** Where its events come from. */
+  href: string;
+  /** What it shows now, in short, so that it is not sent the same again. */
+  digest: string;
+  /** By Redis's clock, for relative times. */
+  nowMs: number;
 }
 
 const STYLES = ['base.css', 'tables.css', 'forms.css', 'acts.css'] as const;
@@ -24,7 +33,7 @@ const STYLES = ['base.css', 'tables.css', 'forms.css', 'acts.css'] as const;
 /** Without scripts a page reloads whole, so less often. */
 const RELOAD_EVERY_S = 10;
 
-export function layout({ title, body, session, section, notice, isLive = false }: Page): string {
+export function layout({ title, body, session, section, notice, live }: Page): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -36,15 +45,15 @@ export function layout({ title, body, session, section, notice, isLive = false }
 <link rel="icon" type="image/svg+xml" href="${ASSETS['icon.svg'].path}">
 ${STYLES.map((name) => html`<link rel="stylesheet" href="${ASSETS[name].path}">`)}
 ${
-  isLive &&
+  live &&
   html`<noscript><meta http-equiv="refresh" content="${RELOAD_EVERY_S}"></noscript>
-<script type="module" src="${ASSETS['refresh.js'].path}"></script>`
+<script type="module" src="${ASSETS['live.js'].path}"></script>`
 }
 </head>
 <body>
 <a class="skip" href="#main">Skip to the page</a>
 ${session && navigation(session, section)}
-<main id="main" tabindex="-1">
+<main id="main" tabindex="-1"${live && html` data-events="${live.href}" data-digest="${live.digest}" data-now="${live.nowMs}"`}>
 ${notice && html`<p class="notice" role="status">${notice}</p>`}
 ${body}
 </main>

@@ -120,19 +120,26 @@ function parseRecords(hash: Record<string, string>): DesiredState {
   const records = new Map<string, DesiredRecord>();
   const broken: DesiredState['broken'] = [];
   for (const [target, text] of Object.entries(hash)) {
-    try {
-      const { order, raw } = takeOrderText(text, `desired ${target}`);
-      if (order.target !== target)
-        throw new HobblerError('invalid-input', 'record under another target', {
-          where: `desired ${target}`,
-          got: order.target,
-        });
-      records.set(target, { text, raw, order });
-    } catch (error) {
-      broken.push({ target, why: messageOf(error) });
-    }
+    const parsed = parseDesired(target, text);
+    if ('broken' in parsed) broken.push({ target, why: parsed.broken });
+    else records.set(target, parsed.record);
   }
   return { records, broken };
+}
+
+/** The record of a target as it stands in Redis, or why it cannot be read. Never throws. */
+export function parseDesired(target: string, text: string): { record: DesiredRecord } | { broken: string } {
+  try {
+    const { order, raw } = takeOrderText(text, `desired ${target}`);
+    if (order.target !== target)
+      throw new HobblerError('invalid-input', 'record under another target', {
+        where: `desired ${target}`,
+        got: order.target,
+      });
+    return { record: { text, raw, order } };
+  } catch (error) {
+    return { broken: messageOf(error) };
+  }
 }
 
 /** Removes records whose end has passed, unless they changed meanwhile. Returns how many went. */

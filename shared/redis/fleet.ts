@@ -49,23 +49,13 @@ export async function readHost(redis: Redis, host: string, nowMs: number): Promi
     redis.hgetall(hostKeys.observed(host)),
     redis.get(hostKeys.hold(host)),
   ]);
-  let status: Status | null = null;
-  let broken: string | null = null;
-  if (statusText !== null) {
-    try {
-      status = parseRecord(statusSchema, statusText, 'status');
-    } catch (error) {
-      broken = messageOf(error);
-    }
-  }
+  const { status, broken } = parseStatus(statusText);
   const reports: Report[] = [];
   const brokenReports: HostView['brokenReports'] = [];
   for (const [target, text] of Object.entries(observed)) {
-    try {
-      reports.push(parseRecord(reportSchema, text, 'report'));
-    } catch (error) {
-      brokenReports.push({ target, why: messageOf(error) });
-    }
+    const report = parseReport(text);
+    if ('broken' in report) brokenReports.push({ target, why: report.broken });
+    else reports.push(report.report);
   }
   return {
     host,
@@ -76,6 +66,25 @@ export async function readHost(redis: Redis, host: string, nowMs: number): Promi
     reports,
     brokenReports,
   };
+}
+
+/** A status as it stands in Redis. Never throws: `broken` says why it cannot be read. */
+export function parseStatus(text: string | null): Pick<HostView, 'status' | 'broken'> {
+  if (text === null) return { status: null, broken: null };
+  try {
+    return { status: parseRecord(statusSchema, text, 'status'), broken: null };
+  } catch (error) {
+    return { status: null, broken: messageOf(error) };
+  }
+}
+
+/** A report as it stands in Redis, or why it cannot be read. Never throws. */
+export function parseReport(text: string): { report: Report } | { broken: string } {
+  try {
+    return { report: parseRecord(reportSchema, text, 'report') };
+  } catch (error) {
+    return { broken: messageOf(error) };
+  }
 }
 
 /** Throws an error that names each path with what was expected and got: people read it in `broken`. */

@@ -2,8 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { planReleaseHost } from '../../../admin/act/plan.ts';
 import { attentionFor } from '../../../admin/fleet/attention.ts';
-import { ROWS_PER_PAGE, select } from '../../../admin/fleet/selection.ts';
+import type { Fleet } from '../../../admin/fleet/model.ts';
+import {
+  countFilters,
+  HOSTS_PER_PAGE,
+  select,
+  TARGETS_PER_PAGE,
+  WANT_ALL,
+  type Wanted,
+} from '../../../admin/fleet/selection.ts';
 import { hostGroup, queueName } from '../../../admin/queues/names.ts';
+import type { Report } from '../../../shared/report.ts';
 import { ISSUED_AT_MS, tarpitExample, untarpitExample } from '../../support/orders.ts';
 import { desired, fleetExample, hostExample, NOW_MS, reportExample, statusExample } from './examples.ts';
 
@@ -199,13 +208,13 @@ describe('selection', () => {
       }),
     ],
   });
-  const targets = (query: string, page = 1, fleet = many) => select(fleet, { query, page, hostsPage: 1 }).targets;
+  const targets = (query: string, page = 1, fleet = many) => select(fleet, { ...WANT_ALL, query, page }).targets;
 
   test('shows a page of bounded size, and stays within the pages there are', () => {
-    expect(targets('').rows).toHaveLength(ROWS_PER_PAGE);
-    expect(targets('', 3)).toMatchObject({ page: 3, pages: 3, count: 450 });
-    expect(targets('', 99).page).toBe(3);
-    expect(targets('', 1, fleetExample({ hosts: [] }))).toEqual({ page: 1, pages: 1, count: 0, rows: [] });
+    expect(targets('').rows).toHaveLength(TARGETS_PER_PAGE);
+    expect(targets('', 3)).toMatchObject({ page: 3, pages: 9, count: 450, first: 101 });
+    expect(targets('', 99).page).toBe(9);
+    expect(targets('', 1, fleetExample({ hosts: [] }))).toEqual({ page: 1, pages: 1, count: 0, first: 0, rows: [] });
   });
 
   test('finds by all the words given, in any field, in any case', () => {
@@ -218,9 +227,54 @@ describe('selection', () => {
     const hosts = Array.from({ length: 300 }, (_, n) =>
       hostExample({ host: `web-${n + 100}`, liveness: n === 299 ? 'lost' : n === 298 ? 'late' : 'alive', reports: [] }),
     );
-    const first = select(fleetExample({ hosts }), { query: '', page: 1, hostsPage: 1 }).hosts;
-    expect(first).toMatchObject({ pages: 2, count: 300 });
+    const first = select(fleetExample({ hosts }), WANT_ALL).hosts;
+    expect(first).toMatchObject({ pages: 12, count: 300 });
+    expect(first.rows).toHaveLength(HOSTS_PER_PAGE);
     expect(first.rows.slice(0, 3).map(({ host }) => host)).toEqual(['web-399', 'web-398', 'web-100']);
+  });
+
+  const of = (...reports: Partial<Report>[]) =>
+    fleetExample({ hosts: [hostExample({ reports: reports.map((changes) => reportExample(changes)) })] });
+  const found = (fleet: Fleet, wanted: Partial<Wanted>) =>
+    select(fleet, { ...WANT_ALL, ...wanted }).targets.rows.map(({ target }) => target);
+
+  test('filters by state, and gathers under trouble what is not done, has no effect, or is on a lost host', () => {
+    const fleet = of(
+      { target: 'uid:1' },
+      { target: 'uid:2', state: 'denied' },
+      { target: 'uid:3', effective: false },
+      { target: 'uid:4', state: 'spared' },
+    );
+    expect(found(fleet, { filter: 'spared' })).toEqual(['uid:4']);
+    expect(found(fleet, { filter: 'trouble' })).toEqual(['uid:2', 'uid:3']);
+    expect(countFilters(fleet.targets, '')).toMatchObject({ all: 4, trouble: 2, pending: 0, hobbling: 2, denied: 1 });
+    expect(countFilters(fleet.targets, 'uid:4')).toMatchObject({ all: 1, trouble: 0, spared: 1 });
+    const lost = fleetExample({ hosts: [hostExample({ liveness: 'lost' })] });
+    expect(found(lost, { filter: 'trouble' })).toEqual(['user:alice']);
+  });
+
+  test('sorts by a column either way, the largest share first, with what is not known last both times', () => {
+    const fleet = of(
+      { target: 'uid:1', account: 'c', gotRatio: 0.2 },
+      { target: 'uid:2', account: 'b', gotRatio: null },
+      { target: 'uid:3', account: 'a', gotRatio: 0.9 },
+    );
+    const by = (sort: Wanted['sort']) => found(fleet, { sort });
+    expect(by({ by: 'account', isReversed: false })).toEqual(['uid:3', 'uid:2', 'uid:1']);
+    expect(by({ by: 'got', isReversed: false })).toEqual(['uid:3', 'uid:1', 'uid:2']);
+    expect(by({ by: 'got', isReversed: true })).toEqual(['uid:1', 'uid:3', 'uid:2']);
+  });
+
+  test('searches, filters and sorts hosts, too', () => {
+    const held = statusExample({ hold: { scope: 'host', reason: 'r' }, load1: 9, cores: 1 });
+    const fleet = fleetExample({
+      hosts: [hostExample(), hostExample({ host: 'db-1', status: held }), hostExample({ host: 'db-2', status: null })],
+    });
+    const hosts = (wanted: Partial<Wanted>) =>
+      select(fleet, { ...WANT_ALL, ...wanted }).hosts.rows.map((row) => row.host);
+    expect(hosts({ hostQuery: 'DB' })).toEqual(['db-2', 'db-1']);
+    expect(hosts({ hostFilter: 'held' })).toEqual(['db-1']);
+    expect(hosts({ hostSort: { by: 'load', isReversed: false } })).toEqual(['db-1', 'web-1', 'db-2']);
   });
 });
 

@@ -1,5 +1,6 @@
 /** The pages as pure functions: each answers its questions, hostile text stays text, and an empty one says what to do next. */
 import { describe, expect, test } from 'vitest';
+import { WANT_ALL } from '../../../admin/fleet/selection.ts';
 import type { FleetAnswer } from '../../../admin/fleet/source.ts';
 import { fleetMetrics } from '../../../admin/metrics.ts';
 import { releasePage } from '../../../admin/views/act-page.ts';
@@ -29,7 +30,7 @@ function page(
   const answer = options.answer ?? { redis: 'here', fleet: options.fleet ?? fleetExample() };
   return fleetPage({
     answer,
-    wanted: { query: options.query ?? '', page: 1, hostsPage: 1 },
+    wanted: { ...WANT_ALL, query: options.query ?? '' },
     mayAct: options.mayAct ?? true,
   }).toString();
 }
@@ -65,6 +66,7 @@ describe('the fleet page', () => {
       'last beat 2s ago',
       '3.42',
       '8 cores',
+      '18 % waiting',
       '1.2 %',
       '96 MiB',
       '33 stops/s',
@@ -117,7 +119,7 @@ describe('the fleet page', () => {
     const away = page({
       answer: { redis: 'away', why: 'connect ECONNREFUSED', last: { fleet: fleetExample(), ageMs: 65_000 } },
     });
-    expect(words(away)).toContain('This is what was seen 1m 05s ago.');
+    expect(words(away)).toContain('This is what was seen 1m 05s ago');
     expect(away).toContain('hobbler release-all');
     expect(words(away)).toContain('alice');
     expect(away).not.toMatch(/href="\/(release|hold)/);
@@ -224,7 +226,7 @@ test('no page lets hostile text become markup', () => {
 describe('formats', () => {
   test('times are relative, with the exact time on hover', () => {
     expect(relativeTime(NOW_MS - 12_000, NOW_MS).toString()).toBe(
-      '<time datetime="2025-11-24T16:00:08.000Z" title="2025-11-24 16:00:08 UTC">12s ago</time>',
+      '<time datetime="2025-11-24T16:00:08.000Z" title="2025-11-24 16:00:08 UTC" data-in="away">12s ago</time>',
     );
     expect(words(relativeTime(NOW_MS + 250_000, NOW_MS).toString())).toContain('in 4m 10s');
     expect(words(timeLeft(NOW_MS - 1, NOW_MS).toString())).toContain('over');
