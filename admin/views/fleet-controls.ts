@@ -32,12 +32,12 @@ const HOST_WORDS: Record<HostFilter, string> = {
 const FILTER_TONES: Partial<Record<TargetFilter, string>> = { trouble: 'bad', pending: 'warn' };
 
 /** Links that narrow the targets down, with how many each leaves; those that would leave none are not offered. */
-export function filterChips(wanted: Wanted, counts: Record<TargetFilter, number>): Html {
+export function filterChips(wanted: Wanted, counts: Record<TargetFilter, number>, all: number): Html {
   const shown = targetFilters.filter((filter) => filter === 'all' || counts[filter] > 0 || filter === wanted.filter);
   return html`<nav class="filters" aria-label="Filter targets">${shown.map((filter) => {
     const current = filter === wanted.filter && html` aria-current="true"`;
     return html`<a href="${fleetPath(wanted, { filter, page: 1 })}" class="${FILTER_TONES[filter] ?? ''}"${current}>${filter} <b>${counts[filter]}</b></a>`;
-  })}</nav>`;
+  })}${wanted.query !== '' && html`<span>${counts.all} of ${all} match “${wanted.query}”</span>`}</nav>`;
 }
 
 /** Where headers cannot be seen, on a phone, tables are sorted by a list. */

@@ -60,7 +60,10 @@ export function fleetParts({ answer, wanted, mayAct }: FleetPageView): Part[] {
     part('banners', banners),
     part('summary', summary(fleet)),
     part('attention', attention(attentionFor(fleet), fleet)),
-    part('filters', fleet.targets.length > 0 && filterChips(wanted, countFilters(fleet.targets, wanted.query))),
+    part(
+      'filters',
+      fleet.targets.length > 0 && filterChips(wanted, countFilters(fleet.targets, wanted.query), fleet.targets.length),
+    ),
     tablePart(
       'targets',
       targetsTable({

@@ -146,9 +146,9 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
     expect(await release.evaluate((link) => link === link.ownerDocument.activeElement)).toBe(true);
     expect(await page.evaluate('scrollY')).toBe(top);
 
-    await page.getByRole('searchbox').fill('ali');
+    await page.getByRole('searchbox', { name: 'Search targets' }).fill('ali');
     await Promise.race([page.waitForResponse(() => true), page.waitForTimeout(2_500)]);
-    expect(await page.getByRole('searchbox').inputValue()).toBe('ali');
+    expect(await page.getByRole('searchbox', { name: 'Search targets' }).inputValue()).toBe('ali');
     await page.keyboard.press('Enter');
     await page.getByText('1 of 3').waitFor();
     expect(await page.getByRole('row').filter({ hasText: 'user:bob' }).count()).toBe(0);
