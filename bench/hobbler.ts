@@ -133,6 +133,7 @@ function workerConfig(adapts: boolean, keys: readonly TrustedKey[]): object {
   const worker = {
     minUid: 0, // the herd runs as root, as the bench does
     bounds: { loops: MANY, processesPerTarget: MANY },
+    brake: { share: 1 },
     keys,
     ...(adapts ? {} : { budget: { cpu: 1 } }),
   };

@@ -73,6 +73,17 @@ export const workerConfigSchema = z
       })
       .prefault({}),
     /**
+     * Never more than this share of the users here, by their processes, is in the tarpit at once: past it the newest
+     * orders are refused or held, and the reason is reported. 1: all may be.
+     */
+    brake: z
+      .strictObject({
+        share: z.number().gt(0).max(1).default(0.5),
+        /** So many targets may always be in: of two users, one is half. */
+        atLeast: z.int().min(1).max(100_000).default(10),
+      })
+      .prefault({}),
+    /**
      * What hobbling may cost this host, as a share of one core. Past it the same duty cycle is carried out over a longer
      * period, up to `maxPeriod`.
      */

@@ -8,6 +8,7 @@ import { type Clock, readBootId, type Timer } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { Cgroups } from './cgroups/hierarchies.ts';
+import type { BrakeSettings } from './engine/brake.ts';
 import { Engine, type EngineEvents } from './engine/engine.ts';
 import type { Budget } from './engine/pacing.ts';
 import { GuardLink, releaseOnce } from './guard/guard.ts';
@@ -26,6 +27,7 @@ export interface HostOptions {
   /** The host's rules, but for the pids that are protected, which are found out here. */
   rules: Omit<SafetyRules, 'protectedPids'>;
   bounds: { loops: number; processesPerTarget: number };
+  brake: BrakeSettings;
   budget: Budget;
   events: EngineEvents;
   clock: Clock;
@@ -63,7 +65,7 @@ export class HobblerHost {
    * starts all the same, stops nothing, and tries again: a start that fails would be started over and over by whoever
    * supervises it. Throws host-locked; and invalid-config for a directory that is not safe, after the release.
    */
-  constructor({ stateDir, guard, rules, bounds, budget, events, clock, log, found }: HostOptions) {
+  constructor({ stateDir, guard, rules, bounds, brake, budget, events, clock, log, found }: HostOptions) {
     this.#log = log;
     this.paths = prepareOrRelease(stateDir, log);
     this.#lock = takeLock(this.paths);
@@ -104,6 +106,7 @@ export class HobblerHost {
         rules: { ...rules, protectedPids: () => this.#protected },
         cores: availableParallelism(),
         bounds,
+        brake,
         budget,
         ownCpuMs,
         log,

@@ -10,6 +10,7 @@ import type { Logger } from '../shared/log.ts';
 import { type Hobble, type MechanismName, runRatio } from '../shared/order.ts';
 import type { TargetState } from '../shared/report.ts';
 import { formatTarget, type Target } from '../shared/target.ts';
+import { NO_BRAKE } from './engine/brake.ts';
 import type { HobbleLoop } from './engine/loop.ts';
 import { HobblerHost } from './host.ts';
 import { Users } from './users.ts';
@@ -77,6 +78,8 @@ export async function hobbleLocally(options: LocalOptions): Promise<LocalSummary
       onlyUid: uid === 0 ? null : uid,
     },
     bounds: { loops: 10_000, processesPerTarget: 100_000 },
+    // Who asks for it here, means it.
+    brake: NO_BRAKE,
     budget: { cpuRatio: 0.05, maxPeriodMs: 1_000 },
     clock,
     log,

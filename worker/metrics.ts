@@ -116,6 +116,9 @@ export class WorkerMetrics {
       return reporter.current().filter(({ effective }) => effective === false).length;
     });
     addFigure(registry, 'hobbler_worker_processes', 'Processes of all targets.', () => engine.processes);
+    addFigure(registry, 'hobbler_worker_braked_targets', 'Targets that the brake holds.', () => engine.brake.held);
+    const brakeHelp = 'Share of the users here that are in the tarpit, by their processes.';
+    addFigure(registry, 'hobbler_worker_hobbled_users_ratio', brakeHelp, () => engine.brake.hobbledRatio);
     addTotal(registry, 'hobbler_worker_stops_total', 'Stop signals sent.', () => engine.totalStops);
     const cpuHelp = 'CPU share of one core, summed over the targets that are measured:';
     addFigures(registry, 'hobbler_worker_target_cpu_ratio', `${cpuHelp} asked beside got.`, 'share', () => {

@@ -121,6 +121,7 @@ class Worker implements WorkerService {
       guard: config.guard,
       rules: { minUid: config.minUid, exemptUids, exemptGids, exemptCgroups: config.exempt.cgroups, onlyUid: null },
       bounds: config.bounds,
+      brake: config.brake,
       budget: { cpuRatio: config.budget.cpu, maxPeriodMs: config.budget.maxPeriod },
       clock,
       log,

@@ -6,6 +6,7 @@ import { systemClock } from '../../shared/clock.ts';
 import { createLogger, silentLogger } from '../../shared/log.ts';
 import type { Hobble } from '../../shared/order.ts';
 import { type ProcessId, parseTarget } from '../../shared/target.ts';
+import { NO_BRAKE } from '../../worker/engine/brake.ts';
 import type { TarpitOutcome } from '../../worker/engine/engine.ts';
 import type { HobbleLoop } from '../../worker/engine/loop.ts';
 import { HobblerHost } from '../../worker/host.ts';
@@ -43,6 +44,7 @@ export async function startHost(
     guard: 'spawn',
     rules: { minUid: 0, exemptUids: new Set(), exemptGids: new Set(), exemptCgroups: [], onlyUid: null, ...rules },
     bounds: { loops: 1_000, processesPerTarget: 10_000 },
+    brake: NO_BRAKE,
     budget: { cpuRatio: 1, maxPeriodMs: 1_000 },
     clock: systemClock,
     log,

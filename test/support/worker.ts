@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WorkerConfig } from '../../worker/config.ts';
+import { NO_BRAKE } from '../../worker/engine/brake.ts';
 import { readStartTicks } from './proc.ts';
 import { startProcess, type TestProcess } from './processes.ts';
 import { until } from './until.ts';
@@ -51,8 +52,9 @@ export async function startWorker({
 }: TestWorkerOptions): Promise<TestWorker> {
   const directory = stateDir ?? mkdtempSync(join(tmpdir(), 'hobbler-worker-'));
   if (stateDir === undefined) directories.push(directory);
+  // A test's processes are most of what its host has.
   const configPath = join(directory, 'hobbler.yaml');
-  writeFileSync(configPath, JSON.stringify({ worker: { minUid: 0, ...config } }));
+  writeFileSync(configPath, JSON.stringify({ worker: { minUid: 0, brake: NO_BRAKE, ...config } }));
   const args = [CLI, '--redis', redis.url, '--config', configPath, '--state-dir', directory, 'worker', '--host', host];
   const started = await startProcess(process.execPath, args, {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -335,6 +335,24 @@ test('of two workers of one host one takes all orders, and the other takes over 
   for (const one of sleepers) await seenStopped(one.pid, 15_000);
 });
 
+test('the brake: more than the share of the users is refused with the reason, and taken up when there is room', {
+  timeout: 60_000,
+}, async () => {
+  await begin({ minUid: 40_000, brake: { share: 0.5, atLeast: 1 } });
+  const uids = [40_001, 40_002, 40_003, 40_004];
+  const users = await Promise.all(uids.map((uid) => spawnSleepers(1, { uid, gid: uid, cwd: '/' })));
+  const give = (action: 'tarpit' | 'untarpit', index: number) =>
+    outside.order(action, `uid:${uids[index]}`, action === 'tarpit' ? LONG : {});
+  expect(await give('tarpit', 0)).toMatchObject({ status: 'applied', processes: 1 });
+  expect(await give('tarpit', 1)).toMatchObject({ status: 'applied', processes: 1 });
+  expect(await give('tarpit', 2)).toEqual({ status: 'refused', why: expect.stringContaining('worker.brake') });
+  await seenStopped(users[1]![0]!.pid);
+  await until(async () => (await report('uid:40003'))?.state === 'refused', { deadlineMs: 5_000, what: 'the report' });
+  expect(readState(users[2]![0]!.pid)).not.toBe('T');
+  await give('untarpit', 0);
+  await seenStopped(users[2]![0]!.pid, 15_000);
+});
+
 test('with no keys, a Redis that others can reach is refused', { timeout: 30_000 }, async () => {
   await begin();
   const refused = await startWorker({ redis: { url: 'redis://192.0.2.1:6379' }, isUnready: true });

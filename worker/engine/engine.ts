@@ -17,6 +17,9 @@ import type { Proc } from '../process/proc.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { type SafetyRules, whyExempt } from '../safety.ts';
 import { BirthChase } from './birth-chase.ts';
+import type { BrakeSettings } from './brake.ts';
+import { Braking } from './braking.ts';
+import { lookIntoGap } from './gap.ts';
 import { Governor } from './governor.ts';
 import { HobbleLoop, type LoopSettings } from './loop.ts';
 import { type Births, Membership } from './membership.ts';
@@ -44,6 +47,7 @@ export interface EngineParts {
   rules: SafetyRules;
   cores: number;
   bounds: { loops: number; processesPerTarget: number };
+  brake: BrakeSettings;
   budget: Budget;
   /** CPU that this process has used so far, milliseconds. */
   ownCpuMs: () => number;
@@ -58,9 +62,6 @@ export interface EngineEvents {
   onGap(gapMs: number): Promise<void>;
 }
 
-/** A gap that could not be looked into is tried again after this. */
-const GAP_RETRY_MS = 500;
-
 export class Engine {
   readonly #parts: EngineParts;
   readonly #events: EngineEvents;
@@ -70,6 +71,7 @@ export class Engine {
   readonly #loops = new Map<string, HobbleLoop>();
   readonly #gates = new Map<Gate, string>();
   readonly #membership: Membership;
+  readonly #braking: Braking;
   readonly #sweeper: Sweeper;
   readonly #whyExempt: (entry: ProcessEntry) => string | undefined;
   #totalStops = 0;
@@ -88,17 +90,21 @@ export class Engine {
       whyExempt: this.#whyExempt,
       pidsOfCgroup: (path) => cgroups.pidsOf(path),
       maxProcesses: bounds.processesPerTarget,
+      onOwned: (entry, by) => this.#braking.owned(entry, by),
     });
+    const { onChange } = events;
+    this.#braking = new Braking({ ...parts, membership: () => this.#membership, loops: this.#loops, onChange });
     this.#sweeper = new Sweeper({
       table,
       clock: parts.clock,
       isNeeded: () => this.#loops.size > 0,
       // At once: who is in the table and in no loop passes for a stranger.
-      onFound: (entries) => void this.#membership.born(entries),
+      onFound: (entries) => void this.#join(entries),
       onSwept: () => {
         // Who is moved into an exempt cgroup shows no other change.
         const { isWhole, changed } = table.swept;
         this.#membership.refresh({ isWhole: isWhole || rules.exemptCgroups.length > 0, changed });
+        this.#braking.review();
         this.#endGone();
       },
     });
@@ -246,7 +252,8 @@ export class Engine {
       },
     );
     // A pass costs what the host has processes; in a burst of orders the last one serves all, and the next is near.
-    if (!this.#sweeper.sweepIfOld()) this.#takeBirths();
+    if (this.#sweeper.sweepIfOld()) this.#braking.survey();
+    else this.#takeBirths();
     if (scope.kind === 'tree') {
       // A tree whose root is exempt is denied whole; elsewhere exempt members are left out one by one.
       const why = this.#whyExempt(scope.root);
@@ -255,6 +262,11 @@ export class Engine {
     this.#loops.set(loop.key, loop);
     this.#governor.start();
     this.#membership.add(loop);
+    this.#braking.apply();
+    if (loop.isBraked) {
+      this.#remove(loop);
+      return { status: 'refused', why: loop.why! };
+    }
     loop.beforeRatio = shareSoFar(loop.members, proc, clock.bootMs());
     this.#sweeper.schedule();
     return this.#accept(loop);
@@ -327,6 +339,7 @@ export class Engine {
     this.#unplace(loop);
     loop.release();
     this.#membership.remove(loop);
+    this.#braking.ended(loop);
     this.#totalStops += loop.stops;
     if (this.#loops.size === 0) this.#governor.stop();
   }
@@ -342,9 +355,21 @@ export class Engine {
   /** Processes that were born since the last look join their loop. */
   #takeBirths(): Births {
     const born = this.#parts.table.births(this.#parts.clock.monotonicMs());
-    if (born) return this.#membership.born(born);
+    if (born) return this.#join(born);
     this.#sweeper.soon();
     return 'none';
+  }
+
+  /** Who was born joins his loop, before anything of a loop that had no process is stopped. */
+  #join(born: readonly ProcessEntry[]): Births {
+    const births = this.#membership.born(born);
+    if (births !== 'none') this.#braking.apply();
+    return births;
+  }
+
+  /** What the brake does at present. */
+  get brake(): Braking['figures'] {
+    return this.#braking.figures;
   }
 
   /** Makes sure that the table is no older than `maxAgeMs`, without holding up the phases. */
@@ -363,20 +388,8 @@ export class Engine {
 
   /** The worker was away: everything runs until lease, hold, expiry and identities have been looked at anew. */
   noticeGap(gapMs: number): void {
-    if (!this.#gates.has('gap')) void this.#lookIntoGap(gapMs);
-  }
-
-  async #lookIntoGap(gapMs: number): Promise<void> {
-    this.#parts.log.warn({ gapMs: Math.round(gapMs) }, 'was away: everything runs until all is looked at anew');
-    this.closeGate('gap', 'the worker was away and looks at everything anew');
-    try {
-      await this.#events.onGap(gapMs);
-      await this.#sweeper.sweepAnew();
-      this.openGate('gap');
-    } catch (error) {
-      if (this.#gates.has('stopping')) return;
-      this.#parts.log.warn({ err: error }, 'could not look at everything anew; trying again');
-      this.#parts.clock.after(GAP_RETRY_MS, () => void this.#lookIntoGap(gapMs));
-    }
+    const { clock, log } = this.#parts;
+    const sweepAnew = () => this.#sweeper.sweepAnew();
+    lookIntoGap({ gates: this, look: this.#events.onGap, sweepAnew, clock, log }, gapMs);
   }
 }

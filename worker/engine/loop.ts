@@ -93,6 +93,8 @@ export class HobbleLoop implements Phased {
   #isStopped = false;
   #isDenied = false;
   #why: string | null = null;
+  /** Why the brake holds it: it owns no process meanwhile. */
+  #whyBraked: string | undefined;
   readonly #idleness = new Idleness();
   /** Looks in a row that found no process. */
   #emptyLooks = 0;
@@ -162,6 +164,7 @@ export class HobbleLoop implements Phased {
 
   get state(): TargetState {
     if (this.#isDenied) return 'denied';
+    if (this.isBraked) return 'held';
     if (this.#group.size === 0) return 'armed';
     if (this.#isHeld) return 'held';
     return this.#isSpared ? 'spared' : 'hobbling';
@@ -169,7 +172,17 @@ export class HobbleLoop implements Phased {
 
   /** Why it is in this state, where that needs words. */
   get why(): string | null {
-    return this.#why ?? (this.#isHeld && !this.#isDenied ? this.obstacle! : null);
+    if (this.#isDenied) return this.#why;
+    return this.#whyBraked ?? this.#why ?? (this.#isHeld ? this.obstacle! : null);
+  }
+
+  get isBraked(): boolean {
+    return this.#whyBraked !== undefined;
+  }
+
+  /** Holds it for this reason, or no longer. Whom it owns is membership's affair, which must be told. */
+  brake(why: string | undefined): void {
+    this.#whyBraked = why;
   }
 
   /** It uses less than its share by itself. */

@@ -22,6 +22,8 @@ export interface MembershipParts {
   pidsOfCgroup: (path: string) => Iterable<number>;
   /** Most processes that one target may have. */
   maxProcesses: number;
+  /** Told of each process that a loop has taken (1), or that has no owner any more (-1). */
+  onOwned: (entry: ProcessEntry, by: 1 | -1) => void;
 }
 
 export class Membership {
@@ -34,6 +36,11 @@ export class Membership {
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
+  }
+
+  /** All that have an owner. */
+  owned(): Iterable<ProcessEntry> {
+    return this.#owners.keys();
   }
 
   /** The loop that owns this process. */
@@ -64,7 +71,7 @@ export class Membership {
     this.#elect(loop.members, []);
   }
 
-  /** A loop's run share has changed, so others may own what it owned, or the reverse. */
+  /** A loop's run share has changed, or the brake holds it or no longer: others may own what it owned, or the reverse. */
   changed(loop: HobbleLoop): void {
     this.#elect(loop.members, [loop]);
   }
@@ -111,7 +118,7 @@ export class Membership {
       const owner = this.#lowest(entry);
       if (!owner || this.#parts.whyExempt(entry) !== undefined) continue;
       if (owner.processes + (byOwner.get(owner)?.length ?? 0) >= this.#parts.maxProcesses) continue;
-      this.#owners.set(entry, owner);
+      this.#own(entry, owner);
       const others = byOwner.get(owner);
       if (others) others.push(entry);
       else byOwner.set(owner, [entry]);
@@ -183,7 +190,7 @@ export class Membership {
   #lowest(entry: ProcessEntry): HobbleLoop | undefined {
     let lowest: HobbleLoop | undefined;
     for (const loop of this.#loopsOf.get(entry) ?? []) {
-      if (loop.state === 'denied') continue;
+      if (loop.state === 'denied' || loop.isBraked) continue;
       if (!lowest || loop.runRatio < lowest.runRatio || (loop.runRatio === lowest.runRatio && loop.key < lowest.key))
         lowest = loop;
     }
@@ -196,13 +203,19 @@ export class Membership {
     for (const entry of entries) {
       const before = this.#owners.get(entry);
       const after = entry.isAlive && this.#parts.whyExempt(entry) === undefined ? this.#lowest(entry) : undefined;
-      if (after) this.#owners.set(entry, after);
-      else this.#owners.delete(entry);
       if (before === after) continue;
+      this.#own(entry, after);
       for (const loop of this.#loopsOf.get(entry) ?? []) affected.add(loop);
       if (before) affected.add(before);
     }
     for (const loop of affected) if (this.#loops.has(loop)) this.#tell(loop);
+  }
+
+  #own(entry: ProcessEntry, owner: HobbleLoop | undefined): void {
+    const hadOwner = this.#owners.has(entry);
+    if (owner) this.#owners.set(entry, owner);
+    else this.#owners.delete(entry);
+    if (hadOwner !== (owner !== undefined)) this.#parts.onOwned(entry, owner ? 1 : -1);
   }
 
   #tell(loop: HobbleLoop): void {

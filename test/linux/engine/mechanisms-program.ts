@@ -5,6 +5,7 @@
 import { systemClock } from '../../../shared/clock.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { parseTarget } from '../../../shared/target.ts';
+import { NO_BRAKE } from '../../../worker/engine/brake.ts';
 import { HobblerHost } from '../../../worker/host.ts';
 
 const [stateDir, ...orders] = process.argv.slice(2);
@@ -13,6 +14,7 @@ const host = new HobblerHost({
   guard: 'spawn',
   rules: { minUid: 0, exemptUids: new Set(), exemptGids: new Set(), exemptCgroups: [], onlyUid: null },
   bounds: { loops: 100, processesPerTarget: 100 },
+  brake: NO_BRAKE,
   budget: { cpuRatio: 1, maxPeriodMs: 1_000 },
   clock: systemClock,
   log: silentLogger(),

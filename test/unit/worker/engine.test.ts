@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../shared/log.ts';
 import { formatTarget, parseTarget } from '../../../shared/target.ts';
 import type { Cgroups } from '../../../worker/cgroups/hierarchies.ts';
+import { NO_BRAKE } from '../../../worker/engine/brake.ts';
 import { Engine } from '../../../worker/engine/engine.ts';
 import type { Journal } from '../../../worker/journal.ts';
 import { Mechanisms } from '../../../worker/mechanisms/mechanism.ts';
@@ -72,6 +73,7 @@ function createEngine(bounds = { loops: 100, processesPerTarget: 1_000 }): Engin
       rules,
       cores: 2,
       bounds,
+      brake: NO_BRAKE,
       budget: { cpuRatio: 0.05, maxPeriodMs: 1_000 },
       ownCpuMs: () => 0,
       log: silentLogger(),
