@@ -24,6 +24,7 @@ import { eventSender } from './routes/live.ts';
 import { addLoginRoutes } from './routes/login.ts';
 import { addOpenRoutes } from './routes/open.ts';
 import type { Parts } from './routes/parts.ts';
+import { addQueueRoutes } from './routes/queues.ts';
 
 export interface ServerOptions extends Omit<Parts, 'sendEvents'> {
   config: AdminConfig;
@@ -93,6 +94,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   addFleetRoutes(app, parts);
   addAuditRoutes(app, parts);
   addActRoutes(app, parts);
+  addQueueRoutes(app, parts);
   await addQueueBoard(app, options.queues, options.redis, log);
   return app;
 }

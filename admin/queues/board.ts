@@ -16,6 +16,9 @@ import type { Redis } from '../../shared/redis/connection.ts';
 import { sessionOf } from '../access/gate.ts';
 import { byOperator } from '../act/actions.ts';
 import { refusalOf } from '../errors.ts';
+import { ASSETS } from '../static/assets.ts';
+import { html } from '../views/html.ts';
+import { navigation } from '../views/layout.ts';
 import type { HostQueues } from './host-queues.ts';
 import { BOARD_PATH, hostOfQueue } from './names.ts';
 
@@ -58,10 +61,6 @@ export async function addQueueBoard(
         sortQueues: true,
         overview: { groupByDelimiter: true },
         pollingInterval: { showSetting: true },
-        miscLinks: [
-          { text: 'Fleet', url: '/' },
-          { text: 'Audit', url: '/audit' },
-        ],
       },
     },
   });
@@ -85,8 +84,8 @@ export async function addQueueBoard(
         if (request.method !== 'GET' && reply.statusCode < 400) await auditChange(redis, request);
       });
       scope.addHook('preSerialization', async (request, _reply, payload) => asSeenBy(request, payload));
-      scope.addHook('onSend', async (_request, _reply, payload) =>
-        typeof payload === 'string' ? withoutOutsideLinks(payload) : payload,
+      scope.addHook('onSend', async (request, _reply, payload) =>
+        typeof payload === 'string' && payload.startsWith('<!DOCTYPE html>') ? inOurFrame(payload, request) : payload,
       );
       await scope.register(adapter.registerPlugin());
     },
@@ -122,9 +121,17 @@ function isQueueListing(payload: object): payload is QueueListing {
   );
 }
 
-/** Drops links to a web font elsewhere: the CSP blocks it anyway, and an offline browser would wait for it. */
-function withoutOutsideLinks(page: string): string {
-  return page.startsWith('<!DOCTYPE html>') ? page.replace(/<link\b[^>]*\bhref="https?:[^>]*>/gi, '') : page;
+/**
+ * bull-board's page under our bar, so that it is one more page of the admin; without its links to a web font elsewhere,
+ * which the CSP blocks anyway and an offline browser would wait for.
+ */
+function inOurFrame(page: string, request: FastifyRequest): string {
+  const bar = html`<div id="hobbler-bar">${navigation(sessionOf(request), 'queues')}</div>`;
+  const style = html`<link rel="stylesheet" href="${ASSETS['board.css'].path}">`;
+  return page
+    .replace(/<link\b[^>]*\bhref="https?:[^>]*>/gi, '')
+    .replace('</head>', () => `${style}</head>`)
+    .replace(/<body[^>]*>/, (body) => `${body}${bar}`);
 }
 
 async function auditChange(redis: Redis, request: FastifyRequest): Promise<void> {

@@ -11,6 +11,8 @@ import type { Logger } from '../../shared/log.ts';
 import { hostName } from '../../shared/order.ts';
 import { openQueue, type Queue } from '../../shared/queue.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
+import { MAX_TARGET_CHARS } from '../../shared/target.ts';
+import { link } from '../views/html.ts';
 import { GROUP_DELIMITER, queueName } from './names.ts';
 
 export const LOOK_EVERY_MS = 10_000;
@@ -20,7 +22,12 @@ class HostAdapter extends BullMQAdapter {
   readonly #name: string;
 
   constructor(host: string, queue: Queue) {
-    super(queue, { displayName: host, delimiter: GROUP_DELIMITER, description: `Orders for ${host}` });
+    super(queue, {
+      displayName: host,
+      delimiter: GROUP_DELIMITER,
+      description: `Orders for ${host}`,
+      externalJobUrl: ({ data }) => targetOnFleetPage(data),
+    });
     this.#name = queueName(host);
   }
 
@@ -40,6 +47,13 @@ class HostAdapter extends BullMQAdapter {
     }
     return job;
   }
+}
+
+/** From a job to what became of its target. What is no order leads to the whole fleet. */
+function targetOnFleetPage(order: unknown) {
+  const target = (order as { target?: unknown } | null)?.target;
+  const isTarget = typeof target === 'string' && target.length <= MAX_TARGET_CHARS;
+  return { displayText: 'In the fleet', href: link('/', { q: isTarget ? target : undefined }) };
 }
 
 export class HostQueues {

@@ -15,6 +15,7 @@ const TYPES = {
   'base.css': 'text/css; charset=utf-8',
   'tables.css': 'text/css; charset=utf-8',
   'forms.css': 'text/css; charset=utf-8',
+  'board.css': 'text/css; charset=utf-8',
   'acts.css': 'text/css; charset=utf-8',
   'live.js': 'text/javascript; charset=utf-8',
   'icon.svg': 'image/svg+xml',

@@ -62,7 +62,8 @@ ${body}
 `.toString();
 }
 
-function navigation(session: Session, section: Section | undefined): Html {
+/** The bar above every page, and above the queue board. */
+export function navigation(session: Session, section: Section | undefined): Html {
   const item = (name: Section, href: string, words: string) =>
     html`<li><a href="${href}"${section === name && html` aria-current="page"`}>${words}</a></li>`;
   return html`<header class="top">

@@ -1,6 +1,7 @@
 /** bull-board behind our gate: finds hosts at run time, lets viewers read and nothing more, audits what operators change. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostQueues, LOOK_EVERY_MS } from '../../../admin/queues/host-queues.ts';
+import { orderJobLink } from '../../../admin/queues/names.ts';
 import type { AdminService } from '../../../admin/service.ts';
 import { fleetKeys } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
@@ -72,6 +73,29 @@ describe('bull-board', () => {
     const csp = response.headers.get('content-security-policy')!;
     expect(csp).toContain("default-src 'none'");
     expect(csp).toContain("script-src 'self';");
+  });
+
+  test('is a page of the admin: under the same bar, with the way to the fleet and out', async () => {
+    const page = await (await new Browser(url).logIn('vic')).get('/queues/queue/web%3Aweb-1').then((it) => it.text());
+    expect(page).toContain('<a href="/queues/" aria-current="page">Queues</a>');
+    expect(page).toContain('<a href="/">Fleet</a>');
+    expect(page).toMatch(/action="\/logout".*vic.*name="csrf" value="[^"]{20,}"/s);
+    expect(page).toMatch(/<link rel="stylesheet" href="\/static\/[^"]+\/board.css">/);
+  });
+
+  test('leads from a job to its target in the fleet, and from an order to its job', async () => {
+    const viewer = await new Browser(url).logIn('vic');
+    const list = await (await viewer.get('/queues/api/queues?activeQueue=web%3Aweb-1&status=waiting&page=1')).text();
+    expect(list).toContain(JSON.stringify({ displayText: 'In the fleet', href: '/?q=user%3Aalice' }));
+    const { host, target, version } = tarpitExample();
+    const found = await viewer.get(orderJobLink({ host, target, version }));
+    expect(found.status).toBe(303);
+    expect(found.headers.get('location')).toBe(`/queues/queue/web%3Aweb-1/${jobId}`);
+    const gone = await viewer.get(orderJobLink({ host, target, version: version + 1 }));
+    expect(gone.status).toBe(404);
+    expect(await gone.text()).toContain('No job of that order');
+    expect((await viewer.get('/queues/find?host=*&target=user:alice&version=1')).status).toBe(400);
+    expect((await new Browser(url).get('/queues/find?host=web-1&target=user:alice&version=1')).status).toBe(303);
   });
 
   test('tells a viewer that every queue is read-only, and an operator that none is', async () => {
@@ -152,4 +176,25 @@ test('hosts that come and go are found by themselves within ten seconds', async 
   expect(clock.pendingTimers).toBe(0);
   await redis.sadd(fleetKeys.hosts, 'db-1');
   await redis.srem(fleetKeys.hosts, 'web-2');
+});
+
+test('a thousand hosts’ queues are found, grouped and listed in one answer', async () => {
+  const names = Array.from({ length: 1_000 }, (_, n) => `node-${n}.example`);
+  await redis.sadd(fleetKeys.hosts, ...names);
+  const large = await startAdmin(server.url);
+  try {
+    const browser = await new Browser(large.url).logIn('vic');
+    const queues = await until(
+      async () => {
+        const found = await listing(browser);
+        return found.length === 1_002 ? found : null;
+      },
+      { deadlineMs: 20_000, what: 'all queues' },
+    );
+    expect(new Set(queues!.map(({ name }) => name.split(':')[0]))).toEqual(new Set(['node', 'web', 'db']));
+    expect(queues!.every(({ readOnlyMode }) => readOnlyMode)).toBe(true);
+  } finally {
+    await large.admin.stop();
+    await redis.srem(fleetKeys.hosts, ...names);
+  }
 });
