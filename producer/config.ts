@@ -1,7 +1,7 @@
 /**
  * The `producer` section of hobbler.yaml. Owns what may be set beside the policy (policy/config.ts), the defaults, and
- * the rule that no door is open without a credential unless the operator says so for this machine alone. Messages never repeat a token: tokens are
- * checked on the object around them, whose value messages do not quote.
+ * the rule that no door is open without a credential unless the operator says so for this machine alone. Messages never
+ * repeat a token: tokens are checked on the object around them, whose value messages do not quote.
  */
 import { z } from 'zod';
 import { loadSection } from '../shared/config.ts';
@@ -9,13 +9,12 @@ import { durationMs } from '../shared/duration.ts';
 import type { Environment } from '../shared/environment.ts';
 import { HobblerError } from '../shared/errors.ts';
 import { FLEET, MAX_LEASE_MS } from '../shared/order.ts';
+import { ALL_SCOPES, isGoodToken, parseSenders, readTokenFiles, TOKEN_FORM } from './http/senders.ts';
 import type { Place } from './place.ts';
 import { checkPolicy, policyShape } from './policy/config.ts';
 import { NO_LIMIT } from './policy/config-check.ts';
 import { sourcesSchema } from './sources/config.ts';
 
-/** A bearer token shorter than this can be guessed. */
-const MIN_TOKEN_CHARS = 16;
 /** Renewed at a third of it by state alone, which workers read every 10 s: below this, targets would come free between. */
 const MIN_LEASE_MS = 30_000;
 
@@ -32,9 +31,9 @@ const http = z
     requestsPerMinute: z.int().min(1).max(1_000_000).default(6_000),
   })
   .transform(({ tokens, ...rest }, context) => {
-    const good = tokens.filter((token): token is string => typeof token === 'string' && isGoodToken(token));
-    if (good.length === tokens.length) return { ...rest, tokens: good };
-    context.addIssue({ code: 'custom', message: `tokens: ${TOKEN_FORM}` });
+    const parsed = parseSenders(tokens);
+    if ('senders' in parsed) return { ...rest, tokens: parsed.senders };
+    context.addIssue({ code: 'custom', message: `tokens: ${parsed.fault}` });
     return z.NEVER;
   });
 
@@ -72,12 +71,6 @@ export type ProducerConfig = z.output<typeof producerSchema>;
 /** What the workers' meter counts. */
 export const METERED = { unit: 's', resource: 'cpu' } as const;
 
-const TOKEN_FORM = `expected text of ${MIN_TOKEN_CHARS} to 512 printable characters without spaces`;
-
-function isGoodToken(token: string): boolean {
-  return token.length >= MIN_TOKEN_CHARS && token.length <= 512 && /^[\x21-\x7e]+$/.test(token);
-}
-
 export interface ProducerOverrides {
   /** HOST:PORT of the HTTP door. */
   listen?: string;
@@ -103,8 +96,9 @@ export function loadProducerConfig(
         hint: TOKEN_FORM,
       });
     }
-    config.http.tokens.push(token);
+    config.http.tokens.push({ name: 'environment', token, scopes: ALL_SCOPES });
   }
+  readTokenFiles(config.http.tokens);
   if (listen !== undefined) Object.assign(config.http, parseListen(listen));
   if (dryRun !== undefined) config.dryRun = dryRun;
   config.sources.files.push(...files);

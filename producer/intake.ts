@@ -4,9 +4,11 @@
  * something, and when an operator has spoken. What it has accepted is in Redis: nothing acknowledged is lost.
  */
 import type { Clock, Timer } from '../shared/clock.ts';
-import { HobblerError, messageOf } from '../shared/errors.ts';
+import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Redis } from '../shared/redis/connection.ts';
+import { Limiter, type Urgency } from './admission/limiter.ts';
+import { type BatchResult, ReadingQueue } from './admission/reading-queue.ts';
 import type { Enforcer } from './enforcer.ts';
 import type { Judging, Sent } from './judging.ts';
 import { ACCOUNTS_AT_A_TIME, type Ledger } from './ledger.ts';
@@ -14,10 +16,14 @@ import { forgetEndedPins } from './operator-words.ts';
 import type { PolicyConfig } from './policy/config.ts';
 import { completeReading, type ReadingInput } from './reading.ts';
 
-export interface IntakeResult {
-  accepted: number;
-  /** By position in what was given. */
-  refused: { index: number; why: string }[];
+export type IntakeResult = BatchResult;
+
+/** Of a batch. */
+export interface Delivery {
+  /** Whose it is: senders take turns. */
+  sender?: string;
+  /** Aborted when nobody waits for the answer any more; what is not judged yet is then dropped. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface IntakeOptions {
@@ -33,6 +39,10 @@ export interface IntakeOptions {
 
 /** Readings that may wait for their pass, all batches together: some 100 MB. Past it the door says "later". */
 const MAX_WAITING_READINGS = 200_000;
+/** So many of them one sender's, so that there is room for others. */
+const MAX_WAITING_OF_SENDER = 100_000;
+/** In one pass: some 100 ms of work, in which nobody else has a turn. */
+const PASS_READINGS = 2_000;
 /** How often it asks whether somebody's time has come; costs one comparison. */
 const WAKE_EVERY_MS = 250;
 /** How often it looks at what operators have said. */
@@ -41,14 +51,27 @@ const WORDS_EVERY_MS = 1_000;
 export class Intake {
   readonly #options: IntakeOptions;
   #config: PolicyConfig;
-  #waiting = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #queue: ReadingQueue<ReadingInput>;
+  /** At the ledger: one at a time, operators first, then what time lets go, then readings and looks at others. */
+  readonly #turns = new Limiter({ concurrency: 1, maxWaiting: Number.POSITIVE_INFINITY, what: 'turns' });
   #timers: Timer[] = [];
   #lastTrouble = '';
 
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#config = options.config;
+    this.#queue = new ReadingQueue({
+      judge: (inputs) => this.#inTurn('tarpit', () => this.#pass(inputs)),
+      clock: options.clock,
+      maxWaiting: MAX_WAITING_READINGS,
+      maxWaitingOfSender: MAX_WAITING_OF_SENDER,
+      passReadings: PASS_READINGS,
+    });
+  }
+
+  /** Readings that are taken and not judged yet. */
+  get waiting(): number {
+    return this.#queue.waiting;
   }
 
   /** Takes up what the ledger says, and watches the time from then on. Rejects when Redis cannot be read. */
@@ -68,38 +91,27 @@ export class Intake {
   }
 
   /**
-   * Judges these and returns what was accepted and what was refused, and why, once it is written down. Throws
-   * bound-exceeded when too much waits already; rejects with what Redis answered when it could not be written.
+   * Judges these and returns what was accepted and what was refused, and why, once it is written down. Rejects with
+   * TooMuch when too much waits already, and with what Redis answered when it could not be written.
    */
-  async accept(inputs: readonly ReadingInput[]): Promise<IntakeResult> {
-    if (this.#waiting > 0 && this.#waiting + inputs.length > MAX_WAITING_READINGS) {
-      throw new HobblerError('bound-exceeded', 'too many readings wait', {
-        got: this.#waiting,
-        hint: 'send them later',
-      });
-    }
-    this.#waiting += inputs.length;
-    try {
-      const result = await this.#inTurn(() => this.#pass(inputs));
-      this.#options.onResult?.(result);
-      return result;
-    } finally {
-      this.#waiting -= inputs.length;
-    }
+  async accept(inputs: readonly ReadingInput[], { sender = '', signal }: Delivery = {}): Promise<IntakeResult> {
+    const result = await this.#queue.accept(sender, inputs, signal);
+    this.#options.onResult?.(result);
+    return result;
   }
 
   /** Judges these accounts without a reading, upon what the ledger says now; orders nothing. Rejects when Redis cannot be used. */
-  async lookAgain(accounts: readonly string[]): Promise<void> {
+  async lookAgain(accounts: readonly string[], urgency: Urgency = 'tarpit'): Promise<void> {
     // Some at a time, so that readings come in between.
     for (let start = 0; start < accounts.length; start += ACCOUNTS_AT_A_TIME) {
       const some = accounts.slice(start, start + ACCOUNTS_AT_A_TIME);
-      await this.#inTurn(() => this.#options.judging.judge(new Map(some.map((account) => [account, 'all']))));
+      await this.#inTurn(urgency, () => this.#options.judging.judge(new Map(some.map((account) => [account, 'all']))));
     }
   }
 
   /** Judges every account that is known, by another policy from now on. Rejects when Redis cannot be used. */
   async reconfigure(config: PolicyConfig): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#inTurn('operator', async () => {
       this.#config = config;
       this.#options.judging.reconfigure(config);
     });
@@ -142,14 +154,14 @@ export class Intake {
 
   async #wake(): Promise<void> {
     const { judging, enforcer, clock } = this.#options;
-    while ((await this.#inTurn(() => judging.judgeDue(clock.wallMs()))) > 0) enforcer.kick();
+    while ((await this.#inTurn('untarpit', () => judging.judgeDue(clock.wallMs()))) > 0) enforcer.kick();
   }
 
   async #hearOperators(): Promise<void> {
     const { judging, enforcer, redis, clock, log } = this.#options;
-    const { changed, wasLetGo, words } = await this.#inTurn(() => judging.refreshWords());
+    const { changed, wasLetGo, words } = await this.#inTurn('operator', () => judging.refreshWords());
     if (changed.length > 0) {
-      await this.lookAgain(changed);
+      await this.lookAgain(changed, 'operator');
       enforcer.kick();
     }
     if (wasLetGo) {
@@ -171,9 +183,7 @@ export class Intake {
     }
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work);
-    this.#turn = mine.catch(() => {});
-    return mine;
+  #inTurn<T>(urgency: Urgency, work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(work, { urgency });
   }
 }

@@ -10,7 +10,12 @@ export class ProducerMetrics {
   readonly #queries: Counter;
 
   /** All of `ask` is asked at each scrape. */
-  constructor(ask: { tarpitted: () => number; isBraked: () => boolean; isRedisReady: () => boolean }) {
+  constructor(ask: {
+    tarpitted: () => number;
+    waiting: () => number;
+    isBraked: () => boolean;
+    isRedisReady: () => boolean;
+  }) {
     const registers = [this.registry];
     this.#readings = new Counter({
       name: 'hobbler_producer_readings_total',
@@ -35,6 +40,12 @@ export class ProducerMetrics {
       'hobbler_producer_tarpitted',
       'Accounts that the policy has in the tarpit now',
       ask.tarpitted,
+    );
+    addFigure(
+      this.registry,
+      'hobbler_producer_readings_waiting',
+      'Readings that are taken and not judged yet; past a bound senders are told to come back',
+      ask.waiting,
     );
     addFigure(this.registry, 'hobbler_producer_brake_holds', '1 while the brake lets nobody in', () =>
       ask.isBraked() ? 1 : 0,

@@ -13,6 +13,7 @@ import type { Service } from '../shared/service.ts';
 import type { Signer } from '../shared/signature.ts';
 import { type ProducerConfig, requireSafeDoor } from './config.ts';
 import { Enforcer } from './enforcer.ts';
+import { openHttpDoor } from './http/door.ts';
 import { Intake } from './intake.ts';
 import { Janitor } from './janitor.ts';
 import { Judging } from './judging.ts';
@@ -20,7 +21,6 @@ import { Ledger } from './ledger.ts';
 import { ProducerMetrics } from './metrics.ts';
 import { openOrderDesk } from './order-desk.ts';
 import { needingRedis } from './redis-trouble.ts';
-import { openHttpDoor } from './sources/http.ts';
 import { type FeedResult, feedFile, feedReadings } from './sources/jsonl.ts';
 import { Sources } from './sources/sources.ts';
 
@@ -147,7 +147,7 @@ class Producer implements ProducerService {
     const { clock, log } = this.#options;
     return {
       accept: (inputs: Parameters<Intake['accept']>[0]) =>
-        needingRedis(this.#redis!, () => this.#parts!.intake.accept(inputs)),
+        needingRedis(this.#redis!, () => this.#parts!.intake.accept(inputs, { sender: 'files' })),
       clock,
       onWaiting: (why: string) => log.warn(`readings wait: ${why}`),
       signal: this.#stopping.signal,
@@ -190,6 +190,7 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
   const metrics: ProducerMetrics = new ProducerMetrics({
     tarpitted: () => judging.tarpitted,
     isBraked: () => judging.isBraked,
+    waiting: () => intake.waiting,
     isRedisReady: () => redis.status === 'ready',
   });
   const enforcer: Enforcer = new Enforcer({

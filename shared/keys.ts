@@ -61,5 +61,10 @@ export const ledgerKeys = {
   followed: 'hobbler:ledger:followed',
 };
 
+/** string with TTL, the answer that a request under this digest of its Idempotency-Key got; producers. */
+export function idempotencyKey(digest: string): string {
+  return `hobbler:idempotency:{${digest}}`;
+}
+
 /** The pattern under which the ledgers of all accounts lie, and nothing else. */
 export const LEDGER_PATTERN = ledgerKey('*');

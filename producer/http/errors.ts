@@ -5,6 +5,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { type ErrorCode, HobblerError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { seconds } from '../admission/too-much.ts';
+import { InsufficientScope } from './bearer.ts';
+import { AtWork } from './idempotency.ts';
 
 const STATUS: Record<ErrorCode, number> = {
   'invalid-input': 400,
@@ -39,6 +42,11 @@ const CODES: Record<number, string> = {
 /** When to come back, seconds: after Redis's absence, and after too much at once. */
 const RETRY_AFTER_S: Record<number, number> = { 429: 1, 503: 5 };
 
+/** The status of a refusal. */
+export function statusOf(error: HobblerError): number {
+  return error instanceof AtWork ? 409 : STATUS[error.code];
+}
+
 /** Sends a refusal. */
 export function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
   const retryAfterS = RETRY_AFTER_S[status];
@@ -53,8 +61,14 @@ export function refuse(reply: FastifyReply, status: number, code: string, messag
 /** Sends the refusal that fits what was thrown; what is our fault goes to the log alone. */
 export function refuseFor(error: unknown, reply: FastifyReply, log: Logger): FastifyReply {
   if (error instanceof HobblerError) {
-    const status = STATUS[error.code];
-    if (status < 500 || status === 503) return refuse(reply, status, error.code, error.message);
+    const status = statusOf(error);
+    const { retryAfterMs } = error as Partial<AtWork>;
+    if (retryAfterMs !== undefined) reply.header('retry-after', seconds(retryAfterMs));
+    if (error instanceof InsufficientScope) {
+      reply.header('www-authenticate', `Bearer error="insufficient_scope", scope="${error.scope}"`);
+    }
+    if (status < 500 || status === 503)
+      return refuse(reply, status, error instanceof AtWork ? 'in-progress' : error.code, error.message);
   }
   const status = (error as Partial<FastifyError>).statusCode;
   if (status !== undefined && status >= 400 && status < 500) {

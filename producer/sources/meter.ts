@@ -78,7 +78,7 @@ export class MeterSource {
     for (const account of await ledger.saveMeters(counted)) readings.delete(account);
     for (const meter of meters) this.#lastLook.set(meter.host, meter);
     if (readings.size === 0) return;
-    const { refused } = await intake.accept([...readings.values()]);
+    const { refused } = await intake.accept([...readings.values()], { sender: 'meter' });
     if (refused.length > 0) log.debug({ refused: refused.slice(0, 5) }, 'readings of the meter were refused');
   }
 

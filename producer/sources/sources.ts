@@ -39,15 +39,28 @@ export class Sources {
 
   constructor({ config, redis, ledger, judging, intake, metrics, clock, log }: SourcesOptions) {
     const { meter, follow, prometheus } = config.sources;
-    const accept: Intake['accept'] = (inputs) => needingRedis(redis, () => intake.accept(inputs));
+    /** Each is a sender of its own, so that none keeps another waiting. */
+    const acceptAs =
+      (sender: string): Intake['accept'] =>
+      (inputs) =>
+        needingRedis(redis, () => intake.accept(inputs, { sender }));
     this.#clock = clock;
     this.#meter =
       meter && new MeterSource({ config, everyMs: meter.every, redis, ledger, judging, intake, clock, log });
     this.#followed = follow.map(
-      (path) => new FollowedFile({ path, positions: positionsInRedis(redis, hostname(), path), accept, clock, log }),
+      (path) =>
+        new FollowedFile({
+          path,
+          positions: positionsInRedis(redis, hostname(), path),
+          accept: acceptAs(`file ${path}`),
+          clock,
+          log,
+        }),
     );
     const onQuery = (outcome: string) => metrics.query(outcome);
-    this.#servers = prometheus.map((server) => new PrometheusSource({ server, accept, clock, log, onQuery }));
+    this.#servers = prometheus.map(
+      (server) => new PrometheusSource({ server, accept: acceptAs(`server ${server.url}`), clock, log, onQuery }),
+    );
   }
 
   /** Another policy: which counters are whose may have changed. What the sources are takes a restart. */

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { HobblerError } from '../errors.ts';
-import { fleetKeys, hostKeys, LEDGER_PATTERN, ledgerKeys, ORDERS_QUEUE, queuePrefix } from '../keys.ts';
+import { fleetKeys, hostKeys, idempotencyKey, LEDGER_PATTERN, ledgerKeys, ORDERS_QUEUE, queuePrefix } from '../keys.ts';
 
 export type AclRole = { role: 'worker'; host: string } | { role: 'producer' } | { role: 'admin' };
 
@@ -99,6 +99,7 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
           { access: 'RW', keys: [ledgerKeys.pins], commands: ['hget', 'hgetall', 'hdel', ...SCRIPTS] },
           { access: 'RW', keys: [ledgerKeys.brake], commands: ['get', 'set'] },
           { access: 'RW', keys: [ledgerKeys.followed], commands: ['hget', 'hset'] },
+          { access: 'RW', keys: [idempotencyKey(ANY)], commands: ['get', 'set', 'del'] },
           { access: 'RW', keys: [queueKeys(ANY)], commands: ADD_JOBS },
           { access: 'RW', keys: [hostKeys.desired(ANY)], commands: ORDER_RECORDS },
           { access: 'RW', keys: FLEET_KEYS, commands: FLEET_RECORDS },

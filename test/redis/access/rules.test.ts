@@ -7,7 +7,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fleetKeys, hostKeys, ledgerKey, ledgerKeys, ORDERS_QUEUE, queuePrefix } from '../../../shared/keys.ts';
+import {
+  fleetKeys,
+  hostKeys,
+  idempotencyKey,
+  ledgerKey,
+  ledgerKeys,
+  ORDERS_QUEUE,
+  queuePrefix,
+} from '../../../shared/keys.ts';
 import { type AclRole, aclRules, aclUserName, passwordRule } from '../../../shared/redis/acl.ts';
 import { connectTest, startRedis } from '../../support/redis.ts';
 import { type RedisWithUsers, startRedisWithUsers } from '../../support/redis-users.ts';
@@ -70,6 +78,7 @@ const FLEET: typeof FAMILIES = [
   ['pins', () => ledgerKeys.pins, 'hash', '', 'rw', 'rw'],
   ['followed', () => ledgerKeys.followed, 'hash', '', 'rw', ''],
   ['brake', () => ledgerKeys.brake, 'string', '', 'rw', 'rw'],
+  ['idempotency', () => idempotencyKey('digest'), 'string', '', 'rw', ''],
 ];
 
 async function waysOf(role: AclRole, key: string, type: keyof typeof WAYS): Promise<string> {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readingSchema } from '../../../producer/reading.ts';
-import { fleetKeys, hostKeys, ledgerKey, ledgerKeys } from '../../../shared/keys.ts';
+import { fleetKeys, hostKeys, idempotencyKey, ledgerKey, ledgerKeys } from '../../../shared/keys.ts';
 import {
   hobbleSchema,
   type Order,
@@ -58,6 +58,7 @@ describe('the tables', () => {
       ...Object.values(hostKeys).map((key) => key('HOST')),
       ...Object.values(fleetKeys),
       ledgerKey('ACCOUNT'),
+      idempotencyKey('DIGEST'),
       ...Object.values(ledgerKeys),
       'hobbler:{HOST}:orders:…',
     ];

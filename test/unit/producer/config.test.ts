@@ -105,7 +105,10 @@ describe('the door', () => {
 
   it('takes the token of the environment beside those of the file', () => {
     const path = file(`producer: { http: { host: "0.0.0.0", tokens: [${TOKEN}-2] } }`);
-    expect(loadProducerConfig(path, { producerToken: TOKEN }).http.tokens).toEqual([`${TOKEN}-2`, TOKEN]);
+    expect(loadProducerConfig(path, { producerToken: TOKEN }).http.tokens).toMatchObject([
+      { name: 'token-1', token: `${TOKEN}-2` },
+      { name: 'environment', token: TOKEN },
+    ]);
   });
 
   it('is the same when it is read again, as a reload does', () => {

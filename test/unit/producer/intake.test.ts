@@ -41,9 +41,12 @@ describe('the intake', () => {
     const { intake, memory } = open();
     const held = Promise.withResolvers<void>();
     memory.gate = held.promise;
-    const both = Promise.all([intake.accept([reading(2104)]), intake.accept([reading(1900)])]);
+    const first = intake.accept([reading(2104)]);
+    // Its pass has begun, and waits at the gate; what comes in the same moment would share it.
+    await new Promise((resolve) => setImmediate(resolve));
+    const second = intake.accept([reading(1900)]);
     held.resolve();
-    await both;
+    await Promise.all([first, second]);
     expect(figures(memory)).toEqual(['alice 2104 in', 'alice 1900 in']);
   });
 
