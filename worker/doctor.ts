@@ -9,6 +9,7 @@ import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { type Clock, sleep } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
 import { Cgroups } from './cgroups/hierarchies.ts';
+import { UserSlices } from './cgroups/user-slices.ts';
 import { probeMechanisms } from './mechanisms/probe.ts';
 import type { Proc } from './process/proc.ts';
 import { sendContinue, sendStop } from './process/signals.ts';
@@ -176,7 +177,22 @@ function checkCgroups(proc: Proc): Finding[] {
       ...(supported ? {} : { hint: 'nothing to do: auto takes the best that there is' }),
     }),
   );
-  return [found, ...mechanisms];
+  return [found, ...mechanisms, checkMeter(cgroups)];
+}
+
+/** By which of its two counts the meter knows the users of this host. Neither is a fault. */
+function checkMeter(cgroups: Cgroups): Finding {
+  const slices = new UserSlices(cgroups).look();
+  const unseen = slices.filter(({ pids }) => pids === null).length;
+  const byCgroups = `${slices.length} user slices are counted by their cgroups${unseen > 0 ? `, but for ${unseen} that cannot be seen whole` : ''}`;
+  return {
+    name: 'meter',
+    status: 'ok',
+    detail:
+      slices.length === 0
+        ? 'no user slices: counts from /proc, without those who live and die between two looks'
+        : `${byCgroups}; the rest from /proc`,
+  };
 }
 
 function checkSupervisor(): Finding {

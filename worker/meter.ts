@@ -1,21 +1,18 @@
 /**
- * The meter: CPU seconds per user on this host, counted from /proc, for sites that have no accounting of their own.
- * Counts from when the worker started; the producer adds up differences. Missed: processes that live and die between
- * two looks with a parent that does not wait for them.
+ * The meter: CPU seconds per user on this host, published for sites that have no accounting of their own. Owns when it
+ * looks and what is written into Redis; how it counts, and what that misses, stands in metered-cpu.ts. Counts from when
+ * the worker started; the producer adds up differences.
  */
 import type { Clock, Timer } from '../shared/clock.ts';
 import { messageOf } from '../shared/errors.ts';
 import { hostKeys } from '../shared/keys.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Redis } from '../shared/redis/connection.ts';
-import { CpuCounter } from './engine/cpu-counter.ts';
+import type { UserSlices } from './cgroups/user-slices.ts';
 import type { Engine } from './engine/engine.ts';
-import { TICKS_PER_SECOND } from './process/stat.ts';
-import type { ProcessEntry, ProcessTable } from './process/table.ts';
+import { MeteredCpu } from './metered-cpu.ts';
+import type { ProcessTable } from './process/table.ts';
 import { nameUid } from './users.ts';
-
-/** Users that are metered at most; past it the newest are left out, and that is said. */
-const MAX_USERS = 10_000;
 
 export interface MeterParts {
   redis: Redis;
@@ -23,6 +20,7 @@ export interface MeterParts {
   /** Names this count: it starts anew with each worker. */
   epoch: () => string;
   table: ProcessTable;
+  slices: UserSlices;
   engine: Engine;
   minUid: number;
   everyMs: number;
@@ -33,13 +31,14 @@ export interface MeterParts {
 
 export class Meter {
   readonly #parts: MeterParts;
-  readonly #counters = new Map<number, CpuCounter>();
+  readonly #cpu: MeteredCpu;
   readonly #names = new Map<number, string>();
   #timer: Timer | undefined;
   #isBegun = false;
 
   constructor(parts: MeterParts) {
     this.#parts = parts;
+    this.#cpu = new MeteredCpu(parts.minUid);
   }
 
   start(): void {
@@ -52,16 +51,14 @@ export class Meter {
 
   /** One look, published. */
   async run(): Promise<void> {
-    const { engine, table, redis, host, epoch, redisNowMs, log, everyMs } = this.#parts;
+    const { engine, table, slices, redis, host, epoch, redisNowMs, log, everyMs } = this.#parts;
     await engine.survey(everyMs / 4);
-    this.#count(table.entries());
+    const secondsByUid = this.#cpu.look(table.entries(), slices.look());
     try {
       const fields: Record<string, string> = { boot: epoch(), at: String(Math.round(redisNowMs())) };
-      for (const [uid, counter] of this.#counters) {
+      for (const [uid, seconds] of secondsByUid) {
         const name = await this.#nameOf(uid);
-        fields[name === String(uid) ? `uid:${uid}` : `user:${name}`] = (counter.totalTicks / TICKS_PER_SECOND).toFixed(
-          2,
-        );
+        fields[name === String(uid) ? `uid:${uid}` : `user:${name}`] = seconds.toFixed(2);
       }
       const pipeline = redis.multi();
       // Figures of an earlier count must not stand under the name of this one.
@@ -71,20 +68,6 @@ export class Meter {
     } catch (error) {
       log.debug(`meter: ${messageOf(error)}`);
     }
-  }
-
-  #count(entries: Iterable<ProcessEntry>): void {
-    const byUid = new Map<number, ProcessEntry[]>();
-    for (const entry of entries) {
-      if (entry.realUid === null || entry.realUid < this.#parts.minUid || entry.isKernelThread) continue;
-      const others = byUid.get(entry.realUid);
-      if (others) others.push(entry);
-      else byUid.set(entry.realUid, [entry]);
-    }
-    for (const uid of byUid.keys()) {
-      if (!this.#counters.has(uid) && this.#counters.size < MAX_USERS) this.#counters.set(uid, new CpuCounter());
-    }
-    for (const [uid, counter] of this.#counters) counter.look(byUid.get(uid) ?? []);
   }
 
   async #nameOf(uid: number): Promise<string> {

@@ -19,6 +19,8 @@ import {
 import { BEAT_EVERY_MS } from '../shared/report.ts';
 import type { Service } from '../shared/service.ts';
 import { Verifier } from '../shared/signature.ts';
+import { Cgroups } from './cgroups/hierarchies.ts';
+import { UserSlices } from './cgroups/user-slices.ts';
 import { exemptionsOf, type WorkerConfig } from './config.ts';
 import { createConsumer } from './consumer.ts';
 import { Deadlines } from './deadlines.ts';
@@ -214,6 +216,7 @@ class Worker implements WorkerService {
       host,
       epoch: () => `${bootId}/${lease.epoch}`,
       table,
+      slices: new UserSlices(new Cgroups(machine.proc)),
       engine,
       minUid: config.minUid,
       everyMs: config.meter.every,

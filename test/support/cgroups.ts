@@ -18,6 +18,7 @@ export const MOUNTS = {
   v2: findMount((type) => type === 'cgroup2'),
   freezer: findMount((type, options) => type === 'cgroup' && options.includes('freezer')),
   cpu: findMount((type, options) => type === 'cgroup' && options.includes('cpu')),
+  cpuacct: findMount((type, options) => type === 'cgroup' && options.includes('cpuacct')),
 };
 export type HierarchyName = keyof typeof MOUNTS;
 
@@ -86,7 +87,8 @@ export function removeTestCgroups(): void {
   const faults = ownCgroups();
   for (const { mount, directory, hierarchy } of made.splice(0).reverse()) {
     if (!existsSync(directory)) continue;
-    if (hierarchy !== 'cpu') writeFileSync(join(directory, freezeFile(hierarchy)), hierarchy === 'v2' ? '0' : 'THAWED');
+    if (hierarchy === 'v2' || hierarchy === 'freezer')
+      writeFileSync(join(directory, freezeFile(hierarchy)), hierarchy === 'v2' ? '0' : 'THAWED');
     putBack(directory, mount);
     rmdirSync(directory);
   }
