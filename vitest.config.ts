@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Four lanes (docs/architecture.md, "Tests"). Everything but `unit` starts real parts, so those lanes run one file
+// Five lanes (docs/architecture.md, "Tests"). Everything but `unit` starts real parts, so those lanes run one file
 // at a time: two files that each fill both cores would measure each other.
 const lane = (name: string, testTimeout: number, parallel: boolean) => ({
   test: {
@@ -9,7 +9,7 @@ const lane = (name: string, testTimeout: number, parallel: boolean) => ({
     testTimeout,
     hookTimeout: 60_000,
     fileParallelism: parallel,
-    sequence: { groupOrder: ['unit', 'redis', 'linux', 'system'].indexOf(name) },
+    sequence: { groupOrder: ['unit', 'redis', 'linux', 'system', 'faults'].indexOf(name) },
   },
 });
 
@@ -20,6 +20,7 @@ export default defineConfig({
       lane('redis', 30_000, false),
       lane('linux', 60_000, false),
       lane('system', 120_000, false),
+      lane('faults', 900_000, false),
     ],
   },
 });

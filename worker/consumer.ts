@@ -39,9 +39,9 @@ interface Shared extends ConsumerParts {
 }
 type AuditEntry = Record<string, string | number>;
 
-/** A consumer of this host's orders; not started. */
-export function createConsumer(parts: ConsumerParts): Consumer {
-  const { host, redis, settings, log } = parts;
+/** What a consumer does with one job, whoever brings it. */
+export function jobTaker(parts: ConsumerParts): (job: Job) => Promise<OrderResult> {
+  const { host, redis } = parts;
   const shared: Shared = {
     ...parts,
     writes: new Gather(CONCURRENCY, (writes) => putAllDesired(redis, host, writes)),
@@ -50,12 +50,18 @@ export function createConsumer(parts: ConsumerParts): Consumer {
       return entries.map(() => true);
     }),
   };
+  return (job) => takeJob(shared, job);
+}
+
+/** A consumer of this host's orders; not started. */
+export function createConsumer(parts: ConsumerParts): Consumer {
+  const { host, settings, log } = parts;
   let lastMessage = '';
   return openConsumer({
     host,
     settings,
     concurrency: CONCURRENCY,
-    onJob: (job) => takeJob(shared, job),
+    onJob: jobTaker(parts),
     onError: (error) => {
       if (error.message !== lastMessage) log.warn(`orders queue: ${error.message}`);
       lastMessage = error.message;

@@ -6,7 +6,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vi } from 'vitest';
 import type { Pidfds } from '../../worker/process/pidfd.ts';
 import { Proc } from '../../worker/process/proc.ts';
 import type { Sent } from '../../worker/process/signals.ts';
@@ -41,7 +40,7 @@ export class FakeKernel {
   /** Errors that kill(2) gives for a pid, by code. */
   readonly refuses = new Map<number, string>();
   #lastPid = 0;
-  readonly #spy = vi.spyOn(process, 'kill').mockImplementation((pid, signal) => this.#kill(pid, String(signal)));
+  readonly #realKill = process.kill;
 
   /** What each open pidfd stands for. */
   readonly openPidfds = new Map<number, FakeProcess>();
@@ -60,6 +59,7 @@ export class FakeKernel {
   #lastPidfd = 0;
 
   constructor({ pidfds = false } = {}) {
+    process.kill = (pid, signal) => this.#kill(pid, String(signal));
     this.proc = new Proc(this.root, pidfds ? () => this.pidfds : undefined);
     this.add({ pid: 1, comm: 'init', uid: 0, euid: 0, ppid: 0 });
   }
@@ -114,18 +114,24 @@ export class FakeKernel {
 
   write(one: FakeProcess): void {
     const dir = join(this.root, String(one.pid));
+    this.#writeStat(one);
+    writeFileSync(
+      join(dir, 'status'),
+      `Name:\t${one.comm.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\nTgid:\t${one.pid}\nUid:\t${one.uid}\t${one.euid}\t0\t0\nGid:\t${one.gids[0]}\t${one.gids[0]}\t0\t0\nGroups:\t${one.gids.slice(1).join(' ')} \n`,
+      'latin1',
+    );
+    writeFileSync(join(dir, 'cgroup'), `0::${one.cgroup}\n`);
+  }
+
+  /** All of it that a signal changes. */
+  #writeStat(one: FakeProcess): void {
+    const dir = join(this.root, String(one.pid));
     const { pid, comm, state, ppid, pgrp, session, tty, flags, ownTicks, reapedTicks, threads, startTicks } = one;
     writeFileSync(
       join(dir, 'stat'),
       `${pid} (${comm}) ${state} ${ppid} ${pgrp} ${session} ${tty} -1 ${flags} 0 0 0 0 ${ownTicks} 0 ${reapedTicks} 0 20 0 ${threads} 0 ${startTicks} 1 2\n`,
       'latin1',
     );
-    writeFileSync(
-      join(dir, 'status'),
-      `Name:\t${comm.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\nTgid:\t${pid}\nUid:\t${one.uid}\t${one.euid}\t0\t0\nGid:\t${one.gids[0]}\t${one.gids[0]}\t0\t0\nGroups:\t${one.gids.slice(1).join(' ')} \n`,
-      'latin1',
-    );
-    writeFileSync(join(dir, 'cgroup'), `0::${one.cgroup}\n`);
   }
 
   /** Pids that got this signal, in order. */
@@ -139,7 +145,7 @@ export class FakeKernel {
   }
 
   end(): void {
-    this.#spy.mockRestore();
+    process.kill = this.#realKill;
     this.proc.close();
     rmSync(this.root, { recursive: true, force: true });
   }
@@ -160,7 +166,7 @@ export class FakeKernel {
     if (code !== undefined || !one) throw Object.assign(new Error(`kill ${code}`), { code });
     if (signal === 'SIGSTOP' && one.state !== 'Z') one.onStop(one);
     if (signal === 'SIGCONT' && one.state === 'T') one.state = 'S';
-    this.write(one);
+    this.#writeStat(one);
     return true;
   }
 }

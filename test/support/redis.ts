@@ -36,6 +36,8 @@ export interface TestRedis {
 export interface TestRedisOptions {
   /** More options of redis-server, e.g. ['--maxmemory-policy', 'allkeys-lru']; later ones win. */
   args?: readonly string[];
+  /** A child, also where the tests' Redis is a container: for who changes its files. */
+  child?: boolean;
 }
 
 const IMAGE = 'redis:7-bookworm';
@@ -49,8 +51,8 @@ process.once('exit', () => {
 });
 
 /** Starts a Redis and waits until it answers PING. */
-export async function startRedis({ args = [] }: TestRedisOptions = {}): Promise<TestRedis> {
-  if (process.env.HOBBLER_TEST_REDIS === 'docker' && dockerAnswers()) return startContainer(args);
+export async function startRedis({ args = [], child = false }: TestRedisOptions = {}): Promise<TestRedis> {
+  if (!child && process.env.HOBBLER_TEST_REDIS === 'docker' && dockerAnswers()) return startContainer(args);
   return startChild(args);
 }
 

@@ -1,0 +1,48 @@
+/**
+ * `npm run test:faults`: random histories of orders, births, deaths and faults, on real parts and in the simulated world,
+ * held against one model by one checker. Prints its seed; a history that fails is made smaller and printed with what is
+ * wrong and how to play it again. Exit code 1 then.
+ *
+ *   npm run test:faults -- --real 500 --simulated 10000 --seed 7 --steps 14
+ */
+import { parseArgs } from 'node:util';
+import { figuresTable } from './support/faults/figures.ts';
+import { playReal } from './support/faults/real-run.ts';
+import { playSimulated } from './support/faults/simulated-run.ts';
+import { newFigures } from './support/faults/world.ts';
+
+const { values } = parseArgs({
+  options: {
+    real: { type: 'string', default: '40' },
+    simulated: { type: 'string', default: '10000' },
+    seed: { type: 'string' },
+    steps: { type: 'string', default: '14' },
+  },
+});
+const number = (text: string, name: string) => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name}: expected a whole number, got ${text}`);
+  return value;
+};
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+const steps = number(values.steps, 'steps');
+let failed = false;
+
+async function run(where: string, count: string, playAll: typeof playReal | typeof playSimulated): Promise<void> {
+  const histories = number(count, where);
+  if (histories === 0) return;
+  const figures = newFigures();
+  const fromMs = performance.now();
+  try {
+    await playAll({ histories, steps, seed, figures });
+  } catch (error) {
+    failed = true;
+    console.log((error as Error).message);
+  }
+  console.log(`${figuresTable(where, figures)}\n${Math.round((performance.now() - fromMs) / 1_000)} s\n`);
+}
+
+console.log(`seed ${seed}`);
+await run('simulated', values.simulated, playSimulated);
+await run('real', values.real, playReal);
+process.exit(failed ? 1 : 0);
