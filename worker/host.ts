@@ -15,6 +15,7 @@ import { GuardLink, releaseOnce } from './guard/guard.ts';
 import { Journal } from './journal.ts';
 import { Mechanisms } from './mechanisms/mechanism.ts';
 import { type Found, probeMechanisms } from './mechanisms/probe.ts';
+import { type Connection, findPeer, type ProcessIdentity } from './process/peer.ts';
 import { Proc } from './process/proc.ts';
 import { ProcessTable } from './process/table.ts';
 import { ancestors } from './process/tree.ts';
@@ -25,7 +26,7 @@ export interface HostOptions {
   stateDir: string;
   guard: 'spawn' | 'external';
   /** The host's rules, but for the pids that are protected, which are found out here. */
-  rules: Omit<SafetyRules, 'protectedPids'>;
+  rules: Omit<SafetyRules, 'protectedPids' | 'redis'>;
   bounds: { loops: number; processesPerTarget: number };
   brake: BrakeSettings;
   budget: Budget;
@@ -56,6 +57,7 @@ export class HobblerHost {
   readonly #journal: Journal;
   readonly #journalTimer: Timer;
   readonly #log: Logger;
+  readonly #minUid: number;
   #isReleased = false;
   #triedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
@@ -67,6 +69,7 @@ export class HobblerHost {
    */
   constructor({ stateDir, guard, rules, bounds, brake, budget, events, clock, log, found }: HostOptions) {
     this.#log = log;
+    this.#minUid = rules.minUid;
     this.paths = prepareOrRelease(stateDir, log);
     this.#lock = takeLock(this.paths);
     try {
@@ -103,7 +106,7 @@ export class HobblerHost {
         mechanisms,
         clock,
         journal: this.#journal,
-        rules: { ...rules, protectedPids: () => this.#protected },
+        rules: { ...rules, protectedPids: () => this.#protected, redis: () => this.#redis },
         cores: availableParallelism(),
         bounds,
         brake,
@@ -148,6 +151,18 @@ export class HobblerHost {
   }
 
   #protected: ReadonlySet<number> = new Set([1]);
+
+  #redis: ProcessIdentity | undefined;
+
+  /** Finds the process at the other end of our connection to Redis, which is never stopped from here on. */
+  async protectRedis(connection: Connection): Promise<void> {
+    const found = await findPeer(this.proc, connection, this.#minUid);
+    if (found?.pid === this.#redis?.pid && found?.startTicks === this.#redis?.startTicks) return;
+    this.#redis = found;
+    this.#log.info({ redisPid: found?.pid ?? null }, 'the process of Redis on this host, which is exempt');
+    // It may have been born into a target.
+    await this.engine.lookAnew();
+  }
 
   /** The worker, its guard, and all ancestors of both. */
   #protect(): void {

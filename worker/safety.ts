@@ -7,6 +7,8 @@ import type { ProcessEntry } from './process/table.ts';
 export interface SafetyRules {
   /** The worker, its guard, and all their ancestors. Asked anew each time: guards come and go. */
   protectedPids: () => ReadonlySet<number>;
+  /** The Redis that orders come from, where it is a process of this host: with it stopped, none would come any more. */
+  redis: () => { pid: number; startTicks: number } | undefined;
   /** Uids below are exempt. */
   minUid: number;
   exemptUids: ReadonlySet<number>;
@@ -29,6 +31,8 @@ export function whyExempt(entry: ProcessEntry, rules: SafetyRules, context: Safe
   // kthreadd is pid 2 and the parent of all kernel threads; in a container pid 2 is an ordinary process.
   if (entry.isKernelThread) return 'a kernel thread';
   if (rules.protectedPids().has(entry.pid)) return 'hobbler itself, its guard, or an ancestor of theirs';
+  const redis = rules.redis();
+  if (redis?.pid === entry.pid && redis.startTicks === entry.startTicks) return 'the Redis that orders come from';
   const { realUid, effectiveUid } = entry;
   if (realUid === null || effectiveUid === null) return 'its owner cannot be read';
   if (Math.min(realUid, effectiveUid) < rules.minUid)

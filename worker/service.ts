@@ -11,6 +11,7 @@ import { HobblerError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import {
   connectRedis,
+  endsOf,
   isLoopback,
   type Redis,
   type RedisSettings,
@@ -267,7 +268,7 @@ class Worker implements WorkerService {
   async #begin(): Promise<void> {
     const { clock, config } = this.#options;
     const { reconciler, reporter, holds, meter, book, tenure } = this.#parts!;
-    for (const step of [() => holds.look(), () => reconciler.run(), () => this.#beat()]) {
+    for (const step of [() => this.#protectRedis(), () => holds.look(), () => reconciler.run(), () => this.#beat()]) {
       await step();
       if (this.#isStopped) return;
     }
@@ -287,11 +288,18 @@ class Worker implements WorkerService {
     );
     this.#redis!.on('ready', () => {
       reporter.forget();
+      void this.#quietly('protecting Redis', () => this.#protectRedis());
       void this.#quietly('reconcile', async () => {
         await tenure.renew();
         await reconciler.run();
       });
     });
+  }
+
+  /** Before anything is stopped, and again with each new connection: it may be another process by then. */
+  async #protectRedis(): Promise<void> {
+    const ends = endsOf(this.#redis!);
+    if (ends) await this.#machine!.protectRedis(ends);
   }
 
   async #beat(): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * The one door to ioredis. Owns how a connection is made, named, checked and closed. Never decides what is stored.
  */
+import type { Socket } from 'node:net';
 import { Redis, type RedisOptions } from 'ioredis';
 import { HobblerError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -146,6 +147,21 @@ export function isLoopback(url: string): boolean {
   if (options.path !== undefined) return true;
   const host = options.host ?? '';
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+/** Both ends of a connection that stands, or the path of its socket; undefined where it does not stand. */
+export function endsOf(redis: Redis): { path: string } | { near: SocketEnd; far: SocketEnd } | undefined {
+  const { path } = redis.options;
+  if (path !== undefined && path !== null) return { path };
+  const { localAddress, localPort, remoteAddress, remotePort } = redis.stream as Partial<Socket>;
+  if (localAddress === undefined || localPort === undefined) return undefined;
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  return { near: { address: localAddress, port: localPort }, far: { address: remoteAddress, port: remotePort } };
+}
+
+interface SocketEnd {
+  address: string;
+  port: number;
 }
 
 /** Redis's own clock, milliseconds since 1970: the one clock that the whole fleet shares. */

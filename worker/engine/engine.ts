@@ -377,6 +377,11 @@ export class Engine {
     return this.#sweeper.survey(maxAgeMs);
   }
 
+  /** Reads every process anew, and decides anew who may be hobbled. */
+  lookAnew(): Promise<void> {
+    return this.#sweeper.sweepAnew();
+  }
+
   /** A pid target whose last process has ended is over; others stay armed until they expire. */
   #endGone(): void {
     for (const loop of [...this.#loops.values()]) {

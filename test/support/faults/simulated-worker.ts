@@ -89,6 +89,7 @@ export class SimulatedWorker {
         clock,
         rules: {
           protectedPids: () => new Set([1]),
+          redis: () => undefined,
           minUid: host.minUid,
           exemptUids: new Set(),
           exemptGids: new Set(),

@@ -32,6 +32,7 @@ beforeEach(() => {
       clock,
       rules: {
         protectedPids: () => new Set([1]),
+        redis: () => undefined,
         minUid: 1_000,
         exemptUids: new Set([1_999]),
         exemptGids: new Set(),

@@ -52,6 +52,7 @@ function createEngine(bounds = { loops: 100, processesPerTarget: 1_000 }): Engin
   };
   const rules: SafetyRules = {
     protectedPids: () => new Set([1, WORKER]),
+    redis: () => undefined,
     minUid: 1_000,
     exemptUids: new Set([1_999]),
     exemptGids: new Set(),

@@ -26,6 +26,7 @@ const process = (parts: Partial<ProcessEntry> = {}): ProcessEntry => ({
 
 const RULES: SafetyRules = {
   protectedPids: () => new Set([1, 77, 78]),
+  redis: () => ({ pid: 88, startTicks: 880 }),
   minUid: 1_000,
   exemptUids: new Set([1_500]),
   exemptGids: new Set([27]),
@@ -48,11 +49,16 @@ const why = (one: Partial<ProcessEntry>, { parent, cgroups = ['/user.slice'], ru
   );
 const ROOT_SSHD = { comm: 'sshd', realUid: 0, effectiveUid: 0 };
 
+it('whoever has the pid of a Redis that has ended is no Redis', () => {
+  expect(why({ pid: 88, startTicks: 881 })).toBeUndefined();
+});
+
 describe('never stopped', () => {
   it.each<[string, Partial<ProcessEntry>, World, RegExp]>([
     ['pid 1', { pid: 1 }, {}, /pid 1/],
     ['a kernel thread', { isKernelThread: true, realUid: null, effectiveUid: null }, {}, /kernel thread/],
     ['the worker, its guard and their ancestors', { pid: 77 }, {}, /hobbler itself/],
+    ['the Redis that orders come from', { pid: 88, startTicks: 880 }, {}, /Redis/],
     ['one whose owner cannot be read', { realUid: null }, {}, /owner cannot be read/],
     ['one whose effective owner cannot be read', { effectiveUid: null }, {}, /owner cannot be read/],
     ['root', { realUid: 0, effectiveUid: 0 }, {}, /below minUid/],
