@@ -40,6 +40,12 @@ const ANSWERS_PER_HOST = 1_000;
 /** A host may answer before the order that woke it is written down. */
 const ANSWERED_BEFORE_MS = 5_000;
 
+/** The newest few entries of a host's stream. */
+export async function readNewest(redis: Redis, host: string, count: number): Promise<AuditEntry[]> {
+  const found = await redis.xrevrange(hostKeys.audit(host), '+', '-', 'COUNT', count);
+  return found.map(([id, flat]) => entryOf(id, flat));
+}
+
 /** The newest entries that pass, or those older than an id. `host` `*` means the fleet's stream. */
 export async function readAudit(
   redis: Redis,

@@ -20,6 +20,7 @@ import type { HostQueues } from './queues/host-queues.ts';
 import { addActRoutes } from './routes/act.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addFleetRoutes } from './routes/fleet.ts';
+import { addHostRoutes } from './routes/hosts.ts';
 import { eventSender } from './routes/live.ts';
 import { addLoginRoutes } from './routes/login.ts';
 import { addOpenRoutes } from './routes/open.ts';
@@ -92,6 +93,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   addLoginRoutes(app, config, sessions, proxyLogin);
   const parts: Parts = { ...options, sendEvents: eventSender(options.hub, sessions) };
   addFleetRoutes(app, parts);
+  addHostRoutes(app, parts);
   addAuditRoutes(app, parts);
   addActRoutes(app, parts);
   addQueueRoutes(app, parts);

@@ -24,6 +24,10 @@ export const hostKeys = {
   epoch: (host: string) => `hobbler:{${host}}:epoch`,
   /** hash: `boot` (names the count), `at` (Redis's clock, ms), and `user:NAME` or `uid:N` → CPU seconds; that worker. */
   meter: (host: string) => `hobbler:{${host}}:meter`,
+  /** string with TTL, the targets that somebody looks into; who shows them. */
+  looking: (host: string) => `hobbler:{${host}}:looking`,
+  /** string with TTL, the processes of those targets; that worker. */
+  trees: (host: string) => `hobbler:{${host}}:trees`,
   /** capped stream; that worker. */
   audit: (host: string) => `hobbler:{${host}}:audit`,
   /** string, present while the host is held; operators. */

@@ -38,6 +38,7 @@ import { RECONCILE_EVERY_MS, Reconciler } from './reconciler.ts';
 import { RedisTime } from './redis-time.ts';
 import { Reporter } from './reporter.ts';
 import { Tenure } from './tenure.ts';
+import { TreeDesk } from './tree-desk.ts';
 import { requireGids, requireUids, Users } from './users.ts';
 
 export interface WorkerOptions {
@@ -245,7 +246,8 @@ class Worker implements WorkerService {
       clock,
       log,
     });
-    return { time, lease, tenure, book, reconciler, reporter, holds, heartbeat, meter };
+    const trees = new TreeDesk({ redis, host, engine, proc: machine.proc, redisNowMs, clock, log });
+    return { time, lease, tenure, book, reconciler, reporter, holds, heartbeat, meter, trees };
   }
 
   async #waitForRedis(): Promise<void> {
@@ -267,12 +269,13 @@ class Worker implements WorkerService {
   /** From here on orders are carried out. Told to stop on the way, it starts nothing that `stop` would not end. */
   async #begin(): Promise<void> {
     const { clock, config } = this.#options;
-    const { reconciler, reporter, holds, meter, book, tenure } = this.#parts!;
+    const { reconciler, reporter, trees, holds, meter, book, tenure } = this.#parts!;
     for (const step of [() => this.#protectRedis(), () => holds.look(), () => reconciler.run(), () => this.#beat()]) {
       await step();
       if (this.#isStopped) return;
     }
     reporter.start();
+    trees.start();
     holds.start();
     if (config.meter.enabled) meter.start();
     tenure.consume();
@@ -349,6 +352,7 @@ class Worker implements WorkerService {
     for (const timer of this.#timers) timer.cancel();
     const parts = this.#parts;
     parts?.reporter.stop();
+    parts?.trees.stop();
     parts?.holds.stop();
     parts?.meter.stop();
     parts?.heartbeat.stop();
@@ -366,6 +370,7 @@ interface Parts {
   book: OrderBook;
   reconciler: Reconciler;
   reporter: Reporter;
+  trees: TreeDesk;
   holds: Holds;
   heartbeat: Heartbeat;
   meter: Meter;

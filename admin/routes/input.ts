@@ -11,7 +11,7 @@ import {
   type Wanted,
 } from '../fleet/selection.ts';
 
-const pageNumber = z.coerce.number().int().min(1).max(1_000_000).default(1);
+export const pageNumber = z.coerce.number().int().min(1).max(1_000_000).default(1);
 
 const search = z.string().max(200).default('');
 /** A column, with a minus for the other way round. */

@@ -17,6 +17,7 @@ const TYPES = {
   'forms.css': 'text/css; charset=utf-8',
   'board.css': 'text/css; charset=utf-8',
   'acts.css': 'text/css; charset=utf-8',
+  'pages.css': 'text/css; charset=utf-8',
   'live.js': 'text/javascript; charset=utf-8',
   'icon.svg': 'image/svg+xml',
 } as const;

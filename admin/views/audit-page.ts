@@ -136,7 +136,7 @@ function outcomeCell({ fields }: AuditEntry, outcomes: readonly Outcome[]): Html
 }
 
 /** A worker writes its result as JSON; whatever else stands there is shown as it is. */
-function hostOutcome(text: string | undefined): Html {
+export function hostOutcome(text: string | undefined): Html {
   if (text === undefined) return unknown('not said');
   const result = parseResult(text);
   if (result === null) return html`${text.slice(0, 300)}`;

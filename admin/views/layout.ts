@@ -28,7 +28,7 @@ export interface Live {
   nowMs: number;
 }
 
-const STYLES = ['base.css', 'tables.css', 'forms.css', 'acts.css'] as const;
+const STYLES = ['base.css', 'tables.css', 'forms.css', 'acts.css', 'pages.css'] as const;
 
 /** Without scripts a page reloads whole, so less often. */
 const RELOAD_EVERY_S = 10;

@@ -72,12 +72,15 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
           },
           {
             access: 'W',
-            keys: [hostKeys.observed(host), hostKeys.meter(host), hostKeys.status(host)],
+            keys: [hostKeys.observed(host), hostKeys.meter(host), hostKeys.status(host), hostKeys.trees(host)],
             commands: ['del', 'hset', 'hdel', 'set'],
           },
           {
             access: 'R',
-            keys: [hostKeys.hold(host), fleetKeys.hold, fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision],
+            keys: [
+              ...[hostKeys.hold(host), hostKeys.looking(host), fleetKeys.hold],
+              ...[fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision],
+            ],
             commands: ['get', 'hgetall', 'hmget', 'zrangebyscore'],
           },
           { access: 'W', keys: [fleetKeys.hosts], commands: ['sadd'] },
@@ -124,13 +127,14 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
           {
             access: 'R',
             keys: [
-              ...[hostKeys.status(ANY), hostKeys.observed(ANY), hostKeys.audit(ANY)],
+              ...[hostKeys.status(ANY), hostKeys.observed(ANY), hostKeys.trees(ANY), hostKeys.audit(ANY)],
               ...[fleetKeys.hosts, fleetKeys.audit],
               // To explain an account; what is remembered of it is the producer's to change.
               LEDGER_PATTERN,
             ],
             commands: ['get', 'hgetall', 'smembers', 'xrange', 'xrevrange'],
           },
+          { access: 'W', keys: [hostKeys.looking(ANY)], commands: ['set'] },
           { access: 'W', keys: [fleetKeys.audit], commands: ['xadd'] },
           // To forget a host that is gone for good.
           { access: 'W', keys: [hostKeys.status(ANY), hostKeys.observed(ANY), hostKeys.meter(ANY)], commands: ['del'] },

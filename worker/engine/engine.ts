@@ -312,6 +312,11 @@ export class Engine {
     }
   }
 
+  /** Why a member of a loop is not hobbled under it: exempt, or another loop's; null when it is. */
+  whySpared(loop: HobbleLoop, entry: ProcessEntry): string | null {
+    return this.#membership.whySpared(loop, entry);
+  }
+
   /** The length of one period of a loop as it is carried out, milliseconds; null while it has none. */
   periodOf(loop: HobbleLoop): number | null {
     return loop.isSteady ? null : periodMs(this.#governor.pace(loop.cycle));

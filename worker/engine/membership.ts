@@ -48,6 +48,13 @@ export class Membership {
     return this.#owners.get(entry);
   }
 
+  /** Why a member of a loop is not hobbled under it: exempt, or another loop's; null when it is. */
+  whySpared(loop: HobbleLoop, entry: ProcessEntry): string | null {
+    const owner = this.ownerOf(entry);
+    if (owner === undefined) return this.#parts.whyExempt(entry) ?? 'not taken up yet';
+    return owner === loop ? null : `held by ${owner.key}`;
+  }
+
   /** Takes a new loop in: finds its processes in the table and takes those over that are its own now. */
   add(loop: HobbleLoop): void {
     this.#loops.add(loop);

@@ -64,6 +64,8 @@ const FAMILIES: [
   ['lease', hostKeys.lease, 'string', 'rw', '', ''],
   ['epoch', hostKeys.epoch, 'string', 'rw', '', ''],
   ['meter', hostKeys.meter, 'hash', 'w', 'r', ''],
+  ['looking', hostKeys.looking, 'string', 'r', '', 'w'],
+  ['trees', hostKeys.trees, 'string', 'w', '', 'r'],
   ['audit', hostKeys.audit, 'stream', 'a', '', 'r'],
   ['hold', hostKeys.hold, 'string', 'r', '', 'rw'],
 ];
