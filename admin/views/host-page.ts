@@ -106,7 +106,7 @@ function facts(row: HostRow, nowMs: number): Html {
   const share = (ratio: number | null) => known(ratio, percent);
   return html`<dl class="summary facts-of-host"><div><dt>State</dt><dd class="state">${hostState(row, nowMs)}</dd></div>
 ${fact('Load', html`${status.load1.toFixed(2)}`, `${status.cores} ${status.cores === 1 ? 'core' : 'cores'}`)}
-${fact('Somebody waits for a core', share(pressure.cpu), html`memory ${share(pressure.memory)} · disk ${share(pressure.io)}, of 10 s`)}
+${fact('Somebody waits for a core', share(pressure.cpu), html`memory ${share(pressure.memory)} · disk ${share(pressure.io)}`)}
 ${fact('In the tarpit', String(row.targets), `${status.processes} ${status.processes === 1 ? 'process' : 'processes'} · ${Math.round(status.stopsPerSecond)} stops/s`)}
 ${fact('Own cost', share(status.ownCpuRatio), `of one core · ${bytes(status.rssBytes)}`)}
 ${fact('Phases late by', known(status.latenessP99Ms, milliseconds), html`p99 · median ${known(status.latenessP50Ms, milliseconds)}`)}
