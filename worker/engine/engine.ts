@@ -140,16 +140,12 @@ export class Engine {
   }
 
   get processes(): number {
-    let count = 0;
-    for (const loop of this.#loops.values()) count += loop.processes;
-    return count;
+    return this.#loops.values().reduce((sum, loop) => sum + loop.processes, 0);
   }
 
   /** Stops sent since the start, by loops that are over too. */
   get totalStops(): number {
-    let count = this.#totalStops;
-    for (const loop of this.#loops.values()) count += loop.stops;
-    return count;
+    return this.#loops.values().reduce((sum, loop) => sum + loop.stops, this.#totalStops);
   }
 
   lateness(): { p50Ms: number | null; p99Ms: number | null } {
