@@ -140,12 +140,12 @@ export class Engine {
   }
 
   get processes(): number {
-    return this.#loops.values().reduce((sum, loop) => sum + loop.processes, 0);
+    return [...this.#loops.values()].reduce((sum, loop) => sum + loop.processes, 0);
   }
 
   /** Stops sent since the start, by loops that are over too. */
   get totalStops(): number {
-    return this.#loops.values().reduce((sum, loop) => sum + loop.stops, this.#totalStops);
+    return [...this.#loops.values()].reduce((sum, loop) => sum + loop.stops, this.#totalStops);
   }
 
   lateness(): { p50Ms: number | null; p99Ms: number | null } {
@@ -308,7 +308,6 @@ export class Engine {
     }
   }
 
-  /** Why a member of a loop is not hobbled under it: exempt, or another loop's; null when it is. */
   whySpared(loop: HobbleLoop, entry: ProcessEntry): string | null {
     return this.#membership.whySpared(loop, entry);
   }
