@@ -24,7 +24,7 @@ export interface AccountPage {
   unreadable: string[];
 }
 
-interface VerdictPage {
+export interface VerdictPage {
   subject: string;
   verdict: 'leave' | 'tarpit';
   reason: string;
@@ -41,7 +41,7 @@ interface VerdictPage {
   limits: LimitPage[];
 }
 
-interface LimitPage {
+export interface LimitPage {
   /** As the config names it; `*RESOURCE` for one that readings bring themselves. */
   name: string;
   /** Null: nothing was heard yet. */

@@ -4,19 +4,17 @@
  *
  *   POST /v1/readings      one reading, an array, or application/x-ndjson → 200 all, 207 some, 400 none accepted
  *   POST /v1/orders        tarpit or untarpit → 202 with the order and the jobs that wake hosts
- *   GET  /v1/accounts/:account   why it is slow, and until when
+ *   GET  /v1/accounts/:account   why it is slow, and until when; a page for browsers, JSON for the rest
  *   GET  /metrics          for Prometheus; wants a token too
  *   GET  /openapi.json     all of this, for programs; without credential
  *   GET  /healthz          without credential
  */
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Clock } from '../../shared/clock.ts';
-import { HobblerError } from '../../shared/errors.ts';
 import { boundConnections, limitRequests, SERVER_LIMITS } from '../../shared/http.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
 import type { OrderIssuer } from '../../shared/redis/issuer.ts';
-import { describeAccount } from '../account-page.ts';
 import { BodyBudget } from '../admission/body-budget.ts';
 import type { ProducerConfig } from '../config.ts';
 import type { Enforcer } from '../enforcer.ts';
@@ -24,7 +22,7 @@ import type { Intake } from '../intake.ts';
 import type { Judging } from '../judging.ts';
 import type { Ledger } from '../ledger.ts';
 import type { ProducerMetrics } from '../metrics.ts';
-import { needingRedis } from '../redis-trouble.ts';
+import { addAccounts } from './accounts.ts';
 import { bearerGate, type Sender } from './bearer.ts';
 import { acceptOnlyJson, MAX_BODY_BYTES } from './bodies.ts';
 import { installErrors, refuseFor } from './errors.ts';
@@ -114,22 +112,6 @@ function payForBody(budget: BodyBudget, request: FastifyRequest, reply: FastifyR
   const announced = Number(request.headers['content-length'] ?? MAX_BODY_BYTES);
   const giveBack = budget.take(Math.min(announced, MAX_BODY_BYTES));
   reply.raw.once('close', giveBack);
-}
-
-function addAccounts(app: FastifyInstance, { redis, ledger, judging, enforcer, clock }: Behind): void {
-  const config = { scope: 'accounts:read' } as const;
-  app.get<{ Params: { account: string } }>('/v1/accounts/:account', { config }, async (request) => {
-    const { account } = request.params;
-    const entry = (await needingRedis(redis, () => ledger.read([account]))).get(account)!;
-    const page = describeAccount(entry, {
-      rules: judging.rulesOf(account),
-      ...judging.wordsOn(account),
-      overruledBy: (key) => enforcer.claims.overruledBy(key),
-      nowMs: clock.wallMs(),
-    });
-    if (!page) throw new HobblerError('not-found', 'nothing is known of this account', { where: account.slice(0, 80) });
-    return page;
-  });
 }
 
 function addWatching(app: FastifyInstance, { redis, metrics }: Behind): void {

@@ -138,7 +138,10 @@ function ordersOperation(): Json {
 function accountOperation(): Json {
   return {
     ...operation('account', 'Why an account is slow, what it used, and when that ends', 'accounts:read', {
-      200: answer('What is known of it', 'Account'),
+      200: {
+        description: 'What is known of it; a page for people where text/html is asked for before JSON',
+        content: { ...json(reference('Account')), 'text/html': { schema: { type: 'string' } } },
+      },
       404: refusal('Nothing is known of it'),
       503: later('Redis cannot be used now'),
     }),

@@ -184,3 +184,17 @@ describe('the door itself', () => {
     expect(build).toThrow('no token');
   });
 });
+
+it('an account is a page for a browser, under the same credential, and nothing in it is loaded from anywhere', async () => {
+  await ask(producer, '/v1/readings', { account: 'alice', used: 2_104 });
+  const browse = (headers: Record<string, string>) => fetch(`${producer.url}/v1/accounts/alice`, { headers });
+  const accept = 'text/html,application/xhtml+xml,*/*;q=0.8';
+  expect((await browse({ accept })).status).toBe(401);
+  const page = await browse({ accept, authorization: `Bearer ${TOKEN}` });
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+  expect(page.headers.get('cache-control')).toBe('no-store');
+  expect(page.headers.get('vary')).toContain('Accept');
+  expect(await page.text()).toContain('<h1>alice is slowed down</h1>');
+  expect((await ask(producer, '/v1/accounts/alice')).body).toMatchObject({ account: 'alice', isSlowed: true });
+});
