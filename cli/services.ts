@@ -11,6 +11,7 @@ import type { Signer } from '../shared/signature.ts';
 import { createSupervisor, type SupervisorParts } from '../shared/systemd.ts';
 import type { WorkerConfig } from '../worker/config.ts';
 import { type Cli, parseHost, readSigner, Settings } from './context.ts';
+import { keepHeapSmall } from './heap.ts';
 import { parseListen } from './listen.ts';
 import { runToExit } from './running.ts';
 
@@ -46,6 +47,7 @@ export function addServiceCommands(program: Command, cli: Cli, finish: Finish): 
       '\nStop it with SIGTERM: everything runs again first. `hobbler doctor` says whether this host is ready.',
     )
     .action(async (flags: WorkerFlags, command: Command) => {
+      keepHeapSmall();
       const settings = new Settings(command, cli);
       const { createWorkerService } = await import('../worker/service.ts');
       const log = settings.createLog('worker');

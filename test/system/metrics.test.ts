@@ -64,6 +64,12 @@ afterAll(async () => {
   await expectNothingLeft();
 });
 
+test('a worker keeps its heap small, under the pid that it was started with', () => {
+  const line = readFileSync(`/proc/${worker.pid}/cmdline`, 'latin1').split('\0');
+  expect(line).toContain('--max-semi-space-size=4');
+  expect(worker.log()).toContain(`"pid":${worker.pid}`);
+});
+
 test('a worker counts its orders, its stops and the way to the first of them', async () => {
   const before = await scrape(door);
   expect(sample(before, 'hobbler_worker_stops_total')).toBe(0);
