@@ -48,7 +48,9 @@ describe('the page of an account that is slow', () => {
       /Since <time datetime="[^"]*">15:59 UTC<\/time>\. It ends <time [^>]*>00:00 UTC<\/time> \(in 8h\)/,
     );
     expect(text).toContain('<th scope="row">day (cpu)</th><td>2104 s</td><td>2000 s</td>');
-    expect(text).toContain('<meter min="0" max="2000" low="1500" high="1980" optimum="0" value="2000" aria-label="cpu">105 %</meter>');
+    expect(text).toContain(
+      '<meter min="0" max="2000" low="1500" high="1980" optimum="0" value="2000" aria-label="cpu">105 %</meter>',
+    );
     expect(text).toContain('<li>day: cpu 2104 s of 2000 s; resets at 00:00 UTC</li>');
   });
 
