@@ -92,9 +92,12 @@ export async function readVersion(redis: Redis, host: string, target: string): P
   return (await readStanding(redis, host, target))?.version ?? 0;
 }
 
-/** Everything that this host is asked to do, tombstones included; not the fleet's. */
-export async function readDesired(redis: Redis, host: string): Promise<DesiredState> {
-  return parseRecords(await redis.hgetall(hostKeys.desired(host)));
+/** Whether a record's text is one that the caller has read before and needs no second time. */
+export type IsKnown = (target: string, text: string) => boolean;
+
+/** Everything that this host is asked to do, tombstones included; not the fleet's. What is known is left out, unparsed. */
+export async function readDesired(redis: Redis, host: string, isKnown?: IsKnown): Promise<DesiredState> {
+  return parseRecords(await redis.hgetall(hostKeys.desired(host)), isKnown);
 }
 
 export interface FleetChanges extends DesiredState {
@@ -116,10 +119,11 @@ export async function readFleetChanges(redis: Redis, sinceRevision: number): Pro
   return { ...parseRecords(Object.fromEntries(found)), revision, isWhole: false };
 }
 
-function parseRecords(hash: Record<string, string>): DesiredState {
+function parseRecords(hash: Record<string, string>, isKnown: IsKnown = () => false): DesiredState {
   const records = new Map<string, DesiredRecord>();
   const broken: DesiredState['broken'] = [];
   for (const [target, text] of Object.entries(hash)) {
+    if (isKnown(target, text)) continue;
     const parsed = parseDesired(target, text);
     if ('broken' in parsed) broken.push({ target, why: parsed.broken });
     else records.set(target, parsed.record);

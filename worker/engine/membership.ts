@@ -142,6 +142,7 @@ export class Membership {
     if (entry.realUid !== null && entry.realUid === entry.effectiveUid) yield* this.#uidLoops.get(entry.realUid) ?? [];
   }
 
+  /** For all loops of users at once. */
   #byUid(): Map<number, ProcessEntry[]> {
     const byUid = new Map<number, ProcessEntry[]>();
     for (const uid of this.#uidLoops.keys()) byUid.set(uid, []);
@@ -152,13 +153,20 @@ export class Membership {
     return byUid;
   }
 
+  /** For one that is new: a map of all the others at each of 10,000 orders would take seconds. */
+  #ofUid(uid: number): ProcessEntry[] {
+    return [...this.#parts.table.entries()].filter(
+      ({ realUid, effectiveUid }) => realUid === uid && effectiveUid === uid,
+    );
+  }
+
   /** Whom a target stands for now. Of a tree, descendants once seen stay, also when they were handed to init. */
   #find(loop: HobbleLoop, byUid?: Map<number, ProcessEntry[]>): Set<ProcessEntry> {
     switch (loop.scope.kind) {
       case 'tree':
         return this.#tree(loop, loop.scope.root);
       case 'uid':
-        return new Set((byUid ?? this.#byUid()).get(loop.scope.uid));
+        return new Set(byUid ? byUid.get(loop.scope.uid) : this.#ofUid(loop.scope.uid));
       case 'cgroup': {
         const found = new Set<ProcessEntry>();
         for (const pid of this.#parts.pidsOfCgroup(loop.scope.path)) {

@@ -168,6 +168,17 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
     ]);
   });
 
+  it('leaves out what the reader knows, by its exact text, and reads all the rest', async () => {
+    await putDesired(redis, version(2, { target: 'uid:1' }));
+    await putDesired(redis, version(2, { target: 'uid:2' }));
+    await redis.hset(hostKeys.desired('web-1'), 'uid:3', '{');
+    const known = await redis.hgetall(hostKeys.desired('web-1'));
+    await putDesired(redis, version(4, { target: 'uid:2' }));
+    const { records, broken } = await readDesired(redis, 'web-1', (target, text) => known[target] === text);
+    expect([...records.values()].map(({ order }) => order.version)).toEqual([ISSUED_AT_MS + 4]);
+    expect(broken).toEqual([]);
+  });
+
   it('forgets records past their end, unless they changed since they were read', async () => {
     await putDesired(redis, version(2, { target: 'uid:1' }));
     await putDesired(redis, version(2, { target: 'uid:2' }));

@@ -86,7 +86,7 @@ describe('the reporter', () => {
   /** What is written after a change of this target, or of all. */
   const written = async (redis: SlowRedis, reporter: Reporter, target?: string) => {
     reporter.changed(target);
-    clock.advance(20);
+    await clock.advance(20);
     await settle();
     await redis.answerAll();
     return redis.written.splice(0);
@@ -136,7 +136,7 @@ describe('the reporter', () => {
 });
 
 describe('the reconciler', () => {
-  const readable = (records: Record<string, unknown>) => ({
+  const readable = (records: Record<string, unknown>, forgotten: string[]) => ({
     hgetall: async (key: string) =>
       key === 'hobbler:fleet'
         ? {}
@@ -147,21 +147,27 @@ describe('the reconciler', () => {
             ]),
           ),
     get: async () => null,
-    evalsha: async () => 0,
+    evalsha: async (_sha: string, _keys: number, _key: string, ...pairs: string[]) => {
+      forgotten.push(...pairs.filter((_pair, index) => index % 2 === 0));
+      return pairs.length / 2;
+    },
   });
 
   function createReconciler(records: Record<string, unknown>, apply: (target: string) => Promise<unknown>) {
     const applied: string[] = [];
+    const forgotten: string[] = [];
+    const entries = new Map<string, Entry>();
     const book = {
-      entries: new Map(),
+      entries,
       check: () => undefined,
       apply: async ({ target }: { target: string }) => {
         applied.push(target);
         return apply(target);
       },
     } as unknown as OrderBook;
-    const redis = readable(records) as unknown as Redis;
-    return { reconciler: new Reconciler(redis, 'web-1', book, () => clock.wallMs(), silentLogger()), applied };
+    const redis = readable(records, forgotten) as unknown as Redis;
+    const reconciler = new Reconciler(redis, 'web-1', book, () => clock.wallMs(), silentLogger());
+    return { reconciler, applied, entries, forgotten };
   }
 
   it('takes the good records beside any number of bad ones', async () => {
@@ -189,6 +195,36 @@ describe('the reconciler', () => {
     void reconciler.run();
     await settle();
     expect(applied).toEqual(['user:slow', 'uid:7']);
+  });
+
+  it('takes a record again that is as it was as long as it does not stand, and when it stands no more', async () => {
+    const records = { 'uid:7': tarpitExample({ target: 'uid:7' }) };
+    const { reconciler, applied, entries, forgotten } = createReconciler(records, async () => ({}));
+    const takenAfter = async (result: Entry['result']) => {
+      entries.set('uid:7', { ...entryOf('uid:7', tarpitExample().version), result });
+      applied.length = 0;
+      await reconciler.run();
+      return applied.length;
+    };
+    await reconciler.run();
+    expect(await takenAfter({ status: 'gone', why: 'no such user' })).toBe(1);
+    expect(await takenAfter({ status: 'applied', processes: 1 })).toBe(0);
+    expect(await takenAfter({ status: 'applied', processes: 1 })).toBe(0);
+    expect(await takenAfter({ status: 'gone', why: 'its last process has ended' })).toBe(1);
+    records['uid:7'] = tarpitExample({ target: 'uid:7', version: tarpitExample().version + 1 });
+    expect(await takenAfter({ status: 'applied', processes: 1 })).toBe(1);
+    expect(forgotten).toEqual([]);
+  });
+
+  it('forgets a record that has ended, also one that is as it was', async () => {
+    const order = tarpitExample({ target: 'uid:7', version: clock.wallMs(), issuedAt: clock.wallMs() });
+    const { reconciler, entries, forgotten } = createReconciler({ 'uid:7': order }, async () => ({}));
+    entries.set('uid:7', { ...entryOf('uid:7', order.version), result: { status: 'expired', lateMs: 0 } });
+    for (let turn = 0; turn < 2; turn++) await reconciler.run();
+    expect(forgotten).toEqual([]);
+    clock.stall(26 * 3_600_000);
+    await reconciler.run();
+    expect(forgotten).toEqual(['uid:7']);
   });
 
   it('one order that cannot be applied at all does not keep the others from it', async () => {
