@@ -1,6 +1,7 @@
 /**
  * A network between a test and its Redis that can swallow: connections that stand stay open and carry nothing in either
  * direction, while new ones work. That is what a firewall that forgets, or a host that vanishes, looks like from outside.
+ * It can lead to another Redis from one moment on, as an address does after a failover.
  */
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 
@@ -11,13 +12,14 @@ export interface SwallowingProxy {
   readonly opened: number;
   /** From here on nothing gets through on the connections that stand. */
   swallow(): void;
+  /** Cuts all connections; new ones go to this Redis. */
+  switchTo(url: string): void;
   stop(): Promise<void>;
 }
 
 /** `url`: of a Redis on a unix socket or a TCP port of this machine. */
 export async function startSwallowingProxy(url: string): Promise<SwallowingProxy> {
-  const { protocol, pathname, hostname, port } = new URL(url);
-  const far = protocol === 'unix:' ? { path: decodeURIComponent(pathname) } : { host: hostname, port: Number(port) };
+  let far = addressOf(url);
   const pairs = new Set<[Socket, Socket]>();
   let opened = 0;
   const server: Server = createServer((near) => {
@@ -34,6 +36,12 @@ export async function startSwallowingProxy(url: string): Promise<SwallowingProxy
     };
     for (const socket of pair) socket.on('error', end).on('close', end);
   });
+  const cut = () => {
+    for (const [near, other] of pairs) {
+      near.destroy();
+      other.destroy();
+    }
+  };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `redis://127.0.0.1:${(server.address() as { port: number }).port}`,
@@ -48,12 +56,18 @@ export async function startSwallowingProxy(url: string): Promise<SwallowingProxy
         other.pause();
       }
     },
+    switchTo: (other) => {
+      far = addressOf(other);
+      cut();
+    },
     stop: async () => {
-      for (const [near, other] of pairs) {
-        near.destroy();
-        other.destroy();
-      }
+      cut();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function addressOf(url: string): { path: string } | { host: string; port: number } {
+  const { protocol, pathname, hostname, port } = new URL(url);
+  return protocol === 'unix:' ? { path: decodeURIComponent(pathname) } : { host: hostname, port: Number(port) };
 }
