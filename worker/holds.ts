@@ -4,6 +4,7 @@
  * with their heartbeat.
  */
 import type { Clock, Timer } from '../shared/clock.ts';
+import { messageOf } from '../shared/errors.ts';
 import { fleetKeys, hostKeys } from '../shared/keys.ts';
 import type { Redis } from '../shared/redis/connection.ts';
 import { parseHold } from '../shared/redis/fleet.ts';
@@ -15,6 +16,12 @@ export type HoldInForce = NonNullable<Status['hold']>;
 
 const LOOK_EVERY_MS = 400;
 const MAX_REASON_BYTES = 1_000;
+
+/** Something that is no text stands where a hold belongs: doubt means release. Throws what else went wrong. */
+function holdIfUnreadable(error: unknown): string {
+  if (messageOf(error).startsWith('WRONGTYPE')) return 'the record of the hold cannot be read';
+  throw error;
+}
 
 export class Holds {
   readonly #redis: Redis;
@@ -64,8 +71,8 @@ export class Holds {
   async look(): Promise<void> {
     this.#settle();
     const [fleet, host] = await Promise.all([
-      this.#redis.get(fleetKeys.hold),
-      this.#redis.get(hostKeys.hold(this.#host)),
+      this.#redis.get(fleetKeys.hold).catch(holdIfUnreadable),
+      this.#redis.get(hostKeys.hold(this.#host)).catch(holdIfUnreadable),
     ]);
     const fleetHold = parseHold(fleet);
     const hostHold = parseHold(host);

@@ -82,6 +82,8 @@ class Worker implements WorkerService {
   #parts: Parts | undefined;
   #door: Door | undefined;
   #isStopped = false;
+  /** What cannot be done at present, and why. */
+  readonly #failing = new Map<string, string>();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -332,11 +334,19 @@ class Worker implements WorkerService {
     this.#parts!.book.expire();
   }
 
+  /** Redis away is said where the connection is made; what fails while it is there is said once. */
   async #quietly(what: string, run: () => Promise<unknown>): Promise<void> {
+    const { log } = this.#options;
     try {
       await run();
+      this.#failing.delete(what);
     } catch (error) {
-      if (!this.#isStopped) this.#options.log.debug(`${what}: ${messageOf(error)}`);
+      const message = messageOf(error);
+      const isNews = this.#redis?.status === 'ready' && this.#failing.get(what) !== message;
+      if (this.#isStopped) return;
+      if (isNews) log.warn(`${what}: ${message}`);
+      else log.debug(`${what}: ${message}`);
+      this.#failing.set(what, message);
     }
   }
 

@@ -100,7 +100,8 @@ export function parseHold(text: string | null): Hold | null {
   if (text === null) return null;
   try {
     const raw = JSON.parse(text) as Partial<Hold>;
-    return { reason: String(raw.reason ?? ''), by: String(raw.by ?? 'unknown'), sinceMs: Number(raw.sinceMs ?? 0) };
+    const { reason = '', by = 'unknown', sinceMs = 0 } = raw;
+    return { reason: String(reason).slice(0, 500), by: String(by).slice(0, 200), sinceMs: Number(sinceMs) || 0 };
   } catch {
     return { reason: text.slice(0, 200), by: 'unknown', sinceMs: 0 };
   }

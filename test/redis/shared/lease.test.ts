@@ -37,6 +37,28 @@ describe.each(EVERY_SERVER)('the lease of a host on %s', (_, start) => {
     expect(Number(leftMs)).toBeLessThanOrEqual(LONG_MS);
   });
 
+  it.each<[string, () => Promise<unknown>]>([
+    ['that is no lease', () => redis.set(LEASE, 'mine')],
+    ['without a name', () => redis.set(LEASE, '7')],
+    ['that never ends', () => redis.set(LEASE, '7 another')],
+    ['of another type', () => redis.hset(LEASE, 'a', 'b')],
+  ])('a record %s keeps no worker out', async (__, put) => {
+    await put();
+    expect((await take('a'))[0]).toBe('held');
+    expect((await take('b'))[0]).toBe('other');
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['is no number', () => redis.set(hostKeys.epoch('web-1'), 'one')],
+    ['cannot be counted on', () => redis.set(hostKeys.epoch('web-1'), '9223372036854775807')],
+    ['is of another type', () => redis.hset(hostKeys.epoch('web-1'), 'a', 'b')],
+  ])('an epoch that %s is begun anew, above all that were', async (__, put) => {
+    await put();
+    const [status, epoch] = await take('a');
+    expect([status, Number(epoch) > 1_700_000_000, Number.isSafeInteger(Number(epoch))]).toEqual(['held', true, true]);
+    expect(await take('a', Number(epoch))).toEqual(['held', epoch]);
+  });
+
   it('goes to exactly one of many who ask at once', async () => {
     const replies = await Promise.all(Array.from({ length: 20 }, (__, n) => take(`worker ${n}`)));
     expect(replies.filter(([status]) => status === 'held')).toHaveLength(1);

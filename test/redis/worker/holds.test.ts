@@ -86,3 +86,12 @@ test('one that is known stays in force while Redis does not answer, and a local 
     await redis.resume();
   }
 });
+
+test('what stands in the place of a hold and is none holds: doubt means release', async () => {
+  holds.start();
+  await connection.rpush('hobbler:hold', 'a', 'list');
+  await inForce('fleet');
+  expect(gate).toBe('hold: held (fleet): the record of the hold cannot be read');
+  await connection.del('hobbler:hold');
+  await inForce(null);
+});
