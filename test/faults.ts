@@ -4,10 +4,14 @@
  * wrong and how to play it again. Exit code 1 then.
  *
  *   npm run test:faults -- --real 500 --simulated 10000 --seed 7 --steps 14
+ *   npm run test:faults -- --real 0 --simulated 0 --release 1000 --rounds 50
+ *
+ * The second measures how long it takes until 1,000 processes run again after the worker was killed, or hung.
  */
 import { parseArgs } from 'node:util';
 import { figuresTable } from './support/faults/figures.ts';
 import { playReal } from './support/faults/real-run.ts';
+import { measureReleases } from './support/faults/release-times.ts';
 import { playSimulated } from './support/faults/simulated-run.ts';
 import { newFigures } from './support/faults/world.ts';
 
@@ -17,6 +21,8 @@ const { values } = parseArgs({
     simulated: { type: 'string', default: '10000' },
     seed: { type: 'string' },
     steps: { type: 'string', default: '14' },
+    release: { type: 'string', default: '0' },
+    rounds: { type: 'string', default: '20' },
   },
 });
 const number = (text: string, name: string) => {
@@ -28,13 +34,19 @@ const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : N
 const steps = number(values.steps, 'steps');
 let failed = false;
 
+/** One line each so often: hundreds of histories on real parts take an hour. */
+const SAY_EVERY = 20;
+const sayProgress = (done: number) => {
+  if (done % SAY_EVERY === 0) console.log(`${done} histories on real parts`);
+};
+
 async function run(where: string, count: string, playAll: typeof playReal | typeof playSimulated): Promise<void> {
   const histories = number(count, where);
   if (histories === 0) return;
   const figures = newFigures();
   const fromMs = performance.now();
   try {
-    await playAll({ histories, steps, seed, figures });
+    await playAll({ histories, steps, seed, figures, onHistory: sayProgress });
   } catch (error) {
     failed = true;
     console.log((error as Error).message);
@@ -45,4 +57,10 @@ async function run(where: string, count: string, playAll: typeof playReal | type
 console.log(`seed ${seed}`);
 await run('simulated', values.simulated, playSimulated);
 await run('real', values.real, playReal);
+const processes = number(values.release, 'release');
+if (processes > 0) {
+  const figures = newFigures();
+  await measureReleases({ processes, rounds: number(values.rounds, 'rounds'), figures });
+  console.log(figuresTable('release', figures));
+}
 process.exit(failed ? 1 : 0);

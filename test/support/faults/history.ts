@@ -92,38 +92,40 @@ const WEIGHTS: Partial<Record<Fault, number>> = {
   'second-worker': 2,
   'guard-hung': 2,
 };
-const anyFault = fc.oneof(...FAULTS.map((fault) => ({ weight: WEIGHTS[fault] ?? 4, arbitrary: fc.constant(fault) })));
+const anyFault = (faults: readonly Fault[]) =>
+  fc.oneof(...faults.map((fault) => ({ weight: WEIGHTS[fault] ?? 4, arbitrary: fc.constant(fault) })));
 
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 9,
-    arbitrary: fc.record({
-      do: fc.constant('tarpit' as const),
-      target,
-      cycle,
-      short: fc.nat(5).map((n) => n === 0),
-      road,
-      manner,
-    }),
-  },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('untarpit' as const), target, road, manner }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('deliver' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('again' as const, 'ancient' as const), which }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('future' as const), target }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('policy' as const), cycle }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('hold' as const), scope }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('unhold' as const), scope }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constant('birth' as const), account: fc.nat(ACCOUNTS - 1), isChild: fc.boolean() }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('death' as const), which }) },
-  { weight: 10, arbitrary: fc.record({ do: fc.constant('fault' as const), fault: anyFault }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 10, max: 800 }) }) },
-);
+const anyStep = (faults: readonly Fault[]): fc.Arbitrary<Step> =>
+  fc.oneof(
+    {
+      weight: 9,
+      arbitrary: fc.record({
+        do: fc.constant('tarpit' as const),
+        target,
+        cycle,
+        short: fc.nat(5).map((n) => n === 0),
+        road,
+        manner,
+      }),
+    },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('untarpit' as const), target, road, manner }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('deliver' as const) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('again' as const, 'ancient' as const), which }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('future' as const), target }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('policy' as const), cycle }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('hold' as const), scope }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('unhold' as const), scope }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant('birth' as const), account: fc.nat(ACCOUNTS - 1), isChild: fc.boolean() }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('death' as const), which }) },
+    { weight: 10, arbitrary: fc.record({ do: fc.constant('fault' as const), fault: anyFault(faults) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 10, max: 800 }) }) },
+  );
 
-/** Any history of at most `most` steps. The first puts somebody in, or there would be nothing to lose. */
-export function anyHistory(most: number): fc.Arbitrary<Step[]> {
+/** Any history of at most `most` steps, with these faults. The first puts somebody in, or there would be nothing to lose. */
+export function anyHistory(most: number, faults: readonly Fault[] = FAULTS): fc.Arbitrary<Step[]> {
   const first = fc.record({
     do: fc.constant('tarpit' as const),
     target: fc.nat(3),
@@ -133,6 +135,6 @@ export function anyHistory(most: number): fc.Arbitrary<Step[]> {
     manner: fc.constant('once' as const),
   });
   return fc
-    .tuple(first, fc.array(step, { minLength: Math.floor(most / 3), maxLength: most - 1 }))
+    .tuple(first, fc.array(anyStep(faults), { minLength: Math.floor(most / 3), maxLength: most - 1 }))
     .map(([begin, rest]) => [begin, ...rest]);
 }

@@ -13,8 +13,8 @@ import type { HostFacts } from './checker.ts';
 import { ACCOUNTS } from './history.ts';
 import type { Lifetime } from './trace.ts';
 
-/** Nobody's on this machine, and above what other tests use. */
-const FIRST_UID = 20_211;
+/** Nobody's on this machine, above what other tests use, and others in each run: runs side by side must not meet. */
+const FIRST_UID = 100_000 + process.pid * 8;
 /** Births on demand: one child per line that is read. */
 const PARENT = 'while read -r _; do sleep 600 & echo $!; done; wait';
 

@@ -19,7 +19,7 @@ import { commandOf, readUnit } from '../units.ts';
 import { until } from '../until.ts';
 import type { SeenLoop } from './checker.ts';
 import type { Fault, HoldScope } from './history.ts';
-import type { Answer, GivenOrder } from './model.ts';
+import type { Answer, Cycle, GivenOrder } from './model.ts';
 import { Nursery } from './nursery.ts';
 import { orderOf } from './order-of.ts';
 import { RealRedis } from './real-redis.ts';
@@ -31,12 +31,24 @@ import type { World } from './world.ts';
 const HOST = 'web-1';
 const OBSERVED = `hobbler:{${HOST}}:observed`;
 const HOLDS = { fleet: 'hobbler:hold', host: `hobbler:{${HOST}}:hold` };
+const HOLD = JSON.stringify({ reason: 'a test', by: 'operator:ann', sinceMs: 0 });
 /** How long somebody waits for what came of an order before he tries again later. */
 const ANSWER_LIMIT_MS = 4_000;
 /** Long enough that a beat falls into it. */
 const FOREIGN_LEASE_MS = 6_000;
 /** A worker that hangs and is asked to end does not; its supervisor waits, and kills. */
 const STOP_LIMIT_MS = 5_000;
+
+const HOUR_MS = 3_600_000;
+
+export interface RealWorldOptions {
+  /** Worker and guard under strace. */
+  isTraced: boolean;
+  /** Between two looks at a condition, milliseconds: how fine times to release are measured. */
+  lookEveryMs?: number;
+  /** A target that is no part of any history. */
+  ignores?: string;
+}
 
 export class RealWorld implements World {
   readonly #redis: RealRedis;
@@ -48,22 +60,33 @@ export class RealWorld implements World {
   readonly #traceDir: string | null;
   readonly #doubles = new DoubleStops();
   readonly #offences: string[] = [];
+  readonly #lookEveryMs: number;
+  readonly #ignores: string | undefined;
   #worker: RealWorker;
   #second: { worker: RealWorker; disk: StateDisk } | undefined;
+  /** Signals held against identities so far. */
+  signals = 0;
   #hungGuard: ProcessId | undefined;
   #redisOffsetMs = 0;
 
-  static async open({ isTraced }: { isTraced: boolean }): Promise<RealWorld> {
+  static async open({ isTraced, lookEveryMs = 1, ignores }: RealWorldOptions): Promise<RealWorld> {
     const redis = await RealRedis.open();
     const disk = await StateDisk.open();
     const traceDir = isTraced ? mkdtempSync(join(tmpdir(), 'hobbler-trace-')) : null;
-    const world = new RealWorld(redis, disk, traceDir);
+    const world = new RealWorld(redis, disk, traceDir, { lookEveryMs, ignores });
     await world.#start();
     await until(() => world.isWell(), { deadlineMs: 20_000, what: () => `a worker; it said ${world.said()}` });
     return world;
   }
 
-  private constructor(redis: RealRedis, disk: StateDisk, traceDir: string | null) {
+  private constructor(
+    redis: RealRedis,
+    disk: StateDisk,
+    traceDir: string | null,
+    { lookEveryMs, ignores }: { lookEveryMs: number; ignores: string | undefined },
+  ) {
+    this.#lookEveryMs = lookEveryMs;
+    this.#ignores = ignores;
     this.#redis = redis;
     this.#disk = disk;
     this.#traceDir = traceDir;
@@ -91,7 +114,7 @@ export class RealWorld implements World {
     for (;;) {
       if (isSo()) return true;
       if (performance.now() > endMs) return false;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, this.#lookEveryMs));
     }
   }
 
@@ -142,14 +165,9 @@ export class RealWorld implements World {
   }
 
   async hold(scope: HoldScope, isOn: boolean): Promise<void> {
-    if (scope === 'local') {
-      if (isOn) this.#disk.write('hold', '');
-      else this.#disk.remove('hold');
-    } else if (isOn) {
-      await this.#connection.set(HOLDS[scope], JSON.stringify({ reason: 'a test', by: 'operator:ann', sinceMs: 0 }));
-    } else {
-      await this.#connection.del(HOLDS[scope]);
-    }
+    if (scope !== 'local') await (isOn ? this.#connection.set(HOLDS[scope], HOLD) : this.#connection.del(HOLDS[scope]));
+    else if (isOn) this.#disk.write('hold', '');
+    else this.#disk.remove('hold');
   }
 
   async fault(fault: Fault): Promise<void> {
@@ -307,9 +325,6 @@ export class RealWorld implements World {
     this.#offences.push(...strangers(sent, this.#nursery.lifetimes()), ...this.#doubles.take(sent));
   }
 
-  /** Signals held against identities so far. */
-  signals = 0;
-
   hasGuard(): boolean {
     const guard = this.#worker.guard;
     return guard !== null && readState(guard.pid) !== 'T';
@@ -326,10 +341,25 @@ export class RealWorld implements World {
         this.#connection.hgetall(OBSERVED),
       ]);
       if (status === null || statusSchema.parse(JSON.parse(status)).pid !== this.#worker.process.pid) return null;
-      return Object.values(all).map((text) => reportSchema.parse(JSON.parse(text)));
+      const loops = Object.values(all).map((text) => reportSchema.parse(JSON.parse(text)));
+      return loops.filter(({ target }) => target !== this.#ignores);
     } catch {
       return null;
     }
+  }
+
+  /** Puts a target in outside of any history, for an hour. */
+  async tarpitUntilOver(target: string, cycle: Cycle): Promise<void> {
+    const nowMs = this.nowMs();
+    const times = { version: nowMs, issuedAtMs: nowMs, expiresAtMs: nowMs + HOUR_MS };
+    const answer = await this.send({ action: 'tarpit', target, road: 'job', cycle, ...times }, true);
+    if (answer !== 'applied') throw new Error(`an order for ${target} was ${answer}: ${this.said()}`);
+  }
+
+  identities(): { worker: ProcessId; guard: ProcessId } {
+    const guard = this.#worker.guard;
+    if (!guard) throw new Error(`no guard: ${this.said()}`);
+    return { worker: this.#worker.process, guard };
   }
 
   async clear(): Promise<void> {
@@ -339,7 +369,7 @@ export class RealWorld implements World {
   }
 
   said(): string {
-    return `${this.#worker.log}${this.#second ? `\nthe second:\n${this.#second.worker.log}` : ''}`;
+    return [this.#worker.log, this.#second?.worker.log].filter(Boolean).join('\nthe second:\n');
   }
 
   /** Ends everything; fails when something is left stopped by then. */
