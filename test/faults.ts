@@ -4,12 +4,13 @@
  * wrong and how to play it again. Exit code 1 then.
  *
  *   npm run test:faults -- --real 500 --simulated 10000 --seed 7 --steps 14
- *   npm run test:faults -- --real 0 --simulated 0 --release 1000 --rounds 50
+ *   npm run test:faults -- --real 0 --simulated 0 --producers 0 --release 1000 --rounds 50
  *
  * The second measures how long it takes until 1,000 processes run again after the worker was killed, or hung.
  */
 import { parseArgs } from 'node:util';
 import { figuresTable } from './support/faults/figures.ts';
+import { ProducersWorld, playProducers } from './support/faults/producers.ts';
 import { playReal } from './support/faults/real-run.ts';
 import { measureReleases } from './support/faults/release-times.ts';
 import { playSimulated } from './support/faults/simulated-run.ts';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     simulated: { type: 'string', default: '10000' },
     seed: { type: 'string' },
     steps: { type: 'string', default: '14' },
+    producers: { type: 'string', default: '10' },
     release: { type: 'string', default: '0' },
     rounds: { type: 'string', default: '20' },
   },
@@ -57,6 +59,18 @@ async function run(where: string, count: string, playAll: typeof playReal | type
 console.log(`seed ${seed}`);
 await run('simulated', values.simulated, playSimulated);
 await run('real', values.real, playReal);
+const producerHistories = number(values.producers, 'producers');
+if (producerHistories > 0) {
+  const world = await ProducersWorld.open();
+  try {
+    await playProducers(world, producerHistories, seed);
+  } catch (error) {
+    failed = true;
+    console.log((error as Error).message);
+  }
+  console.log(`two producers: ${producerHistories} histories, ${world.readings} readings, ${world.kills} kills\n`);
+  await world.close();
+}
 const processes = number(values.release, 'release');
 if (processes > 0) {
   const figures = newFigures();
