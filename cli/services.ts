@@ -84,6 +84,7 @@ SIGHUP has it read the policy's settings anew; penalties go on. \`hobbler policy
       const settings = new Settings(command, cli);
       const { loadProducerConfig } = await import('../producer/config.ts');
       const { createProducerService } = await import('../producer/service.ts');
+      const { readEndpoints } = await import('../producer/webhooks/config.ts');
       const log = settings.createLog('producer');
       const readConfig = () =>
         loadProducerConfig(settings.configPath, cli.environment, {
@@ -92,9 +93,11 @@ SIGHUP has it read the policy's settings anew; penalties go on. \`hobbler policy
           ...(readings === undefined ? {} : { files: readings }),
           ...(follow === undefined ? {} : { follow }),
         });
+      const config = readConfig();
       const producer = createProducerService({
-        config: readConfig(),
+        config,
         readConfig,
+        endpoints: readEndpoints(config.webhooks, cli.environment),
         redis: settings.redis('hobbler-producer'),
         ...signedBy(cli),
         clock: cli.clock,
@@ -149,6 +152,7 @@ async function runUp(cli: Cli, settings: Settings, host: string | undefined): Pr
   const { createWorkerService } = await import('../worker/service.ts');
   const { loadProducerConfig } = await import('../producer/config.ts');
   const { createProducerService } = await import('../producer/service.ts');
+  const { readEndpoints } = await import('../producer/webhooks/config.ts');
   const { loadAdminConfig } = await import('../admin/config.ts');
   const { createAdminService } = await import('../admin/service.ts');
   const { findRedis } = await import('../shared/redis/server.ts');
@@ -164,7 +168,8 @@ async function runUp(cli: Cli, settings: Settings, host: string | undefined): Pr
   const redis = (name: string) => settings.redis(`hobbler-${name}`, found.url);
   const signer = signedBy(cli);
   const worker = createWorkerService({ config, redis: redis('worker'), stateDir: settings.stateDir, clock, log });
-  const producer = createProducerService({ config: rules, redis: redis('producer'), ...signer, clock, log });
+  const endpoints = readEndpoints(rules.webhooks, environment);
+  const producer = createProducerService({ config: rules, endpoints, redis: redis('producer'), ...signer, clock, log });
   const admin = createAdminService({ config: admins, redis: redis('admin'), ...signer, clock, log });
   const greet = async () => {
     const isOurs = settings.givenRedisUrl === undefined;

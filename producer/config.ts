@@ -14,6 +14,7 @@ import type { Place } from './place.ts';
 import { checkPolicy, policyShape } from './policy/config.ts';
 import { NO_LIMIT } from './policy/config-check.ts';
 import { sourcesSchema } from './sources/config.ts';
+import { webhooksSchema } from './webhooks/config.ts';
 
 /** Renewed at a third of it by state alone, which workers read every 10 s: below this, targets would come free between. */
 const MIN_LEASE_MS = 30_000;
@@ -43,6 +44,7 @@ export const producerSchema = z
     ...policyShape,
     /** How long an order of the policy lives; it is renewed at a third of it. A dead producer frees everyone by then. */
     lease: boundedDuration('15m', MIN_LEASE_MS, MAX_LEASE_MS, '30s to 24h'),
+    webhooks: webhooksSchema.prefault({}),
     /** Judge and say, but give no order. */
     dryRun: z.boolean().default(false),
     sources: sourcesSchema.prefault({}),

@@ -25,6 +25,8 @@ import { type AccountRules, Rules } from './policy/rules.ts';
 import type { LedgerState } from './policy/state.ts';
 import { WakeQueue } from './policy/wake-queue.ts';
 import { ACCOUNT_WIDE } from './reading.ts';
+import type { News } from './webhooks/message.ts';
+import { newsOfBrake, newsOfOutcome } from './webhooks/news.ts';
 
 export interface JudgingOptions {
   config: PolicyConfig;
@@ -33,6 +35,8 @@ export interface JudgingOptions {
   enforcer: Enforcer;
   clock: Clock;
   log: Logger;
+  /** Told of each verdict that has changed and is written down, and of a brake that has begun to hold. */
+  onNews?: (news: News) => void;
 }
 
 /** A reading on its way, with its position in what the sender gave. */
@@ -174,6 +178,7 @@ export class Judging {
       for (const outcome of outcomes) {
         if (overtaken.has(outcome.it.account)) continue;
         this.#follow(outcome);
+        if (outcome.decision.change !== null) this.#options.onNews?.(newsOfOutcome(outcome, nowMs));
         refused.push(...this.#report(outcome));
       }
       waiting = new Map([...waiting].filter(([account]) => overtaken.has(account)));
@@ -251,6 +256,7 @@ export class Judging {
     if (alert !== null) {
       log.error(alert);
       await holdBrake(redis, brake, alert);
+      this.#options.onNews?.(newsOfBrake(alert, nowMs));
     }
     return decisions;
   }

@@ -8,6 +8,7 @@ export class ProducerMetrics {
   readonly #readings: Counter;
   readonly #orders: Counter;
   readonly #queries: Counter;
+  readonly #webhooks: Counter;
 
   /** All of `ask` is asked at each scrape. */
   constructor(ask: {
@@ -33,6 +34,12 @@ export class ProducerMetrics {
       name: 'hobbler_producer_queries_total',
       help: 'Queries to Prometheus servers, by what became of them',
       labelNames: ['outcome'],
+      registers,
+    });
+    this.#webhooks = new Counter({
+      name: 'hobbler_producer_webhooks_total',
+      help: 'Webhooks, by endpoint and by what became of each try',
+      labelNames: ['endpoint', 'outcome'],
       registers,
     });
     addFigure(
@@ -66,5 +73,9 @@ export class ProducerMetrics {
 
   order(action: string, outcome: string): void {
     this.#orders.inc({ action, outcome });
+  }
+
+  webhook(endpoint: string, outcome: string): void {
+    this.#webhooks.inc({ endpoint, outcome });
   }
 }

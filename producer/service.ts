@@ -23,12 +23,17 @@ import { openOrderDesk } from './order-desk.ts';
 import { needingRedis } from './redis-trouble.ts';
 import { type FeedResult, feedFile, feedReadings } from './sources/jsonl.ts';
 import { Sources } from './sources/sources.ts';
+import type { Endpoint } from './webhooks/config.ts';
+import type { News } from './webhooks/message.ts';
+import { openWebhooks, type Webhooks } from './webhooks/webhooks.ts';
 
 export interface ProducerOptions {
   config: ProducerConfig;
   /** Reads the config anew, for reload(). Throws invalid-config. */
   readConfig?: () => ProducerConfig;
   redis: RedisSettings;
+  /** Whom webhooks go to, with their secrets; absent: nobody. */
+  endpoints?: readonly Endpoint[];
   /** Signs the orders; undefined where hosts take unsigned ones. */
   signer?: Signer | undefined;
   clock: Clock;
@@ -85,7 +90,7 @@ class Producer implements ProducerService {
     this.#redis = connectRedis(settings, log);
     await requireFitRedis(this.#redis, settings.url);
     const parts = await wire(this.#options, this.#redis);
-    const { intake, enforcer, janitor, sources, door } = parts;
+    const { intake, enforcer, janitor, sources, webhooks, door } = parts;
     // Stopped while it was starting: then nothing more may begin.
     if (this.#stopping.signal.aborted) return;
     this.#parts = parts;
@@ -94,6 +99,7 @@ class Producer implements ProducerService {
     enforcer.start();
     janitor.start();
     sources.start();
+    webhooks?.start();
     if (door) this.#url = await door.listen({ host: config.http.host, port: config.http.port });
     log.info({ url: this.#url, dryRun: config.dryRun }, 'producer is ready');
     void this.#feedConfigured().then(this.#fed.resolve);
@@ -107,7 +113,7 @@ class Producer implements ProducerService {
       const config = readConfig();
       parts.sources.reconfigure(config);
       const isKept = restartSettings(config) === this.#restartSettings;
-      if (!isKept) log.warn('http, lease, dryRun or sources have changed; they take effect with a restart');
+      if (!isKept) log.warn('http, lease, dryRun, sources or webhooks have changed; they take effect with a restart');
       await parts.intake.reconfigure(config);
       log.info('the policy was read anew');
     } catch (error) {
@@ -121,6 +127,7 @@ class Producer implements ProducerService {
     const parts = this.#parts;
     this.#parts = undefined;
     const fetching = parts?.sources.stop();
+    const telling = parts?.webhooks?.stop();
     parts?.janitor.stop();
     parts?.intake.stop();
     parts?.enforcer.stop();
@@ -130,7 +137,7 @@ class Producer implements ProducerService {
         CLOSE_LIMIT_MS,
         parts.door.close().catch(() => {}),
       );
-    await fetching;
+    await Promise.all([fetching, telling]);
     this.#redis?.disconnect();
     this.#url = null;
   }
@@ -172,8 +179,8 @@ class Producer implements ProducerService {
 }
 
 /** What a reload does not change. */
-function restartSettings({ http, lease, dryRun, sources }: ProducerConfig): string {
-  return JSON.stringify({ http, lease, dryRun, sources });
+function restartSettings({ http, lease, dryRun, sources, webhooks }: ProducerConfig): string {
+  return JSON.stringify({ http, lease, dryRun, sources, webhooks });
 }
 
 interface Parts {
@@ -181,10 +188,12 @@ interface Parts {
   enforcer: Enforcer;
   janitor: Janitor;
   sources: Sources;
+  webhooks: Webhooks | undefined;
   door: FastifyInstance | undefined;
 }
 
-async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redis): Promise<Parts> {
+async function wire(options: ProducerOptions, redis: Redis): Promise<Parts> {
+  const { config, signer, clock, log } = options;
   const ledger = new Ledger(redis);
   const issuer = new OrderIssuer(redis, signer, log);
   const metrics: ProducerMetrics = new ProducerMetrics({
@@ -203,7 +212,9 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
     onSettled: (settled) => ledger.settle(settled),
     onOrder: (action, outcome) => metrics.order(action, outcome),
   });
-  const judging = new Judging({ config, redis, ledger, enforcer, clock, log });
+  const webhooks = openWebhooks(options, redis, metrics);
+  const onNews = (news: News) => webhooks?.tell(news);
+  const judging = new Judging({ config, redis, ledger, enforcer, clock, log, onNews });
   const intake = new Intake({
     config,
     redis,
@@ -219,6 +230,7 @@ async function wire({ config, signer, clock, log }: ProducerOptions, redis: Redi
     enforcer,
     janitor: new Janitor(redis, clock, log),
     sources: new Sources({ config, redis, ledger, judging, intake, metrics, clock, log }),
+    webhooks,
     door: config.sources.http
       ? await openHttpDoor({ config, redis, issuer, intake, judging, ledger, enforcer, metrics, clock, log })
       : undefined,

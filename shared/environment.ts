@@ -21,6 +21,8 @@ export interface Environment {
   signingKeyId: string | undefined;
   /** Bearer token of the producer's HTTP door. */
   producerToken: string | undefined;
+  /** Signs webhooks whose endpoint names no file. */
+  webhookSecret: string | undefined;
   /** Where that door is, for who sends readings to it. */
   producerUrl: string | undefined;
   /** Name and password of the admin's first operator. */
@@ -52,6 +54,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     signingKeyFile: text('HOBBLER_SIGNING_KEY_FILE'),
     signingKeyId: text('HOBBLER_SIGNING_KEY_ID'),
     producerToken: text('HOBBLER_PRODUCER_TOKEN'),
+    webhookSecret: text('HOBBLER_WEBHOOK_SECRET'),
     producerUrl: text('HOBBLER_PRODUCER_URL'),
     adminUser: text('HOBBLER_ADMIN_USER'),
     adminPassword: text('HOBBLER_ADMIN_PASSWORD'),

@@ -70,5 +70,17 @@ export function idempotencyKey(digest: string): string {
   return `hobbler:idempotency:{${digest}}`;
 }
 
+/** BullMQ's queue of webhooks that are to be sent. */
+export const WEBHOOKS_QUEUE = 'deliveries';
+/** Its prefix, and the slot of all that belongs to it. */
+export const WEBHOOKS_PREFIX = '{hobbler:webhooks}';
+
+export const webhookKeys = {
+  /** string with TTL, what an endpoint is to be told of an account (or `brake`), as it stands now; producers. */
+  news: (endpoint: string, about: string) => `${WEBHOOKS_PREFIX}:news:${endpoint}:${about}`,
+  /** string with TTL, the job that tells it; while it is there no other does; producers. */
+  told: (endpoint: string, about: string) => `${WEBHOOKS_PREFIX}:told:${endpoint}:${about}`,
+};
+
 /** The pattern under which the ledgers of all accounts lie, and nothing else. */
 export const LEDGER_PATTERN = ledgerKey('*');

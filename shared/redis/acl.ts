@@ -9,7 +9,16 @@
  */
 import { createHash } from 'node:crypto';
 import { HobblerError } from '../errors.ts';
-import { fleetKeys, hostKeys, idempotencyKey, LEDGER_PATTERN, ledgerKeys, ORDERS_QUEUE, queuePrefix } from '../keys.ts';
+import {
+  fleetKeys,
+  hostKeys,
+  idempotencyKey,
+  LEDGER_PATTERN,
+  ledgerKeys,
+  ORDERS_QUEUE,
+  queuePrefix,
+  WEBHOOKS_PREFIX,
+} from '../keys.ts';
 
 export type AclRole = { role: 'worker'; host: string } | { role: 'producer' } | { role: 'admin' };
 
@@ -103,6 +112,7 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
           { access: 'RW', keys: [ledgerKeys.brake], commands: ['get', 'set'] },
           { access: 'RW', keys: [ledgerKeys.followed], commands: ['hget', 'hset'] },
           { access: 'RW', keys: [idempotencyKey(ANY)], commands: ['get', 'set', 'del'] },
+          { access: 'RW', keys: [`${WEBHOOKS_PREFIX}:*`], commands: [...ADD_JOBS, ...TAKE_JOBS] },
           { access: 'RW', keys: [queueKeys(ANY)], commands: ADD_JOBS },
           { access: 'RW', keys: [hostKeys.desired(ANY)], commands: ORDER_RECORDS },
           { access: 'RW', keys: FLEET_KEYS, commands: FLEET_RECORDS },

@@ -15,6 +15,8 @@ import {
   ledgerKeys,
   ORDERS_QUEUE,
   queuePrefix,
+  WEBHOOKS_PREFIX,
+  webhookKeys,
 } from '../../../shared/keys.ts';
 import { type AclRole, aclRules, aclUserName, passwordRule } from '../../../shared/redis/acl.ts';
 import { connectTest, startRedis } from '../../support/redis.ts';
@@ -80,6 +82,8 @@ const FLEET: typeof FAMILIES = [
   ['pins', () => ledgerKeys.pins, 'hash', '', 'rw', 'rw'],
   ['followed', () => ledgerKeys.followed, 'hash', '', 'rw', ''],
   ['brake', () => ledgerKeys.brake, 'string', '', 'rw', 'rw'],
+  ['webhooks', () => webhookKeys.news('ops', 'x'), 'string', '', 'rw', ''],
+  ['webhook jobs', () => `${WEBHOOKS_PREFIX}:deliveries:1`, 'job', '', 'rw', ''],
   ['idempotency', () => idempotencyKey('digest'), 'string', '', 'rw', ''],
 ];
 

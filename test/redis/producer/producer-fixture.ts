@@ -5,6 +5,7 @@
 
 import { type ProducerConfig, producerSchema } from '../../../producer/config.ts';
 import { createProducerService, type ProducerService } from '../../../producer/service.ts';
+import type { Endpoint } from '../../../producer/webhooks/config.ts';
 import { type Clock, systemClock } from '../../../shared/clock.ts';
 import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
@@ -31,11 +32,16 @@ export class ProducerFixture {
   }
 
   /** A started producer with this section of the config. */
-  async start(section: object = {}, clock: Clock = systemClock): Promise<ProducerService> {
+  async start(
+    section: object = {},
+    clock: Clock = systemClock,
+    endpoints: readonly Endpoint[] = [],
+  ): Promise<ProducerService> {
     const service = createProducerService({
       config: this.config(section),
       redis: { url: this.server.url, name: 'hobbler-producer' },
       clock,
+      endpoints,
       log: silentLogger(),
     });
     this.#running.add(service);

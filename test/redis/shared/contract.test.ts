@@ -10,7 +10,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readingSchema } from '../../../producer/reading.ts';
-import { fleetKeys, hostKeys, idempotencyKey, ledgerKey, ledgerKeys } from '../../../shared/keys.ts';
+import {
+  fleetKeys,
+  hostKeys,
+  idempotencyKey,
+  ledgerKey,
+  ledgerKeys,
+  WEBHOOKS_PREFIX,
+  webhookKeys,
+} from '../../../shared/keys.ts';
 import {
   hobbleSchema,
   type Order,
@@ -61,6 +69,8 @@ describe('the tables', () => {
       idempotencyKey('DIGEST'),
       ...Object.values(ledgerKeys),
       'hobbler:{HOST}:orders:…',
+      `${WEBHOOKS_PREFIX}:deliveries:…`,
+      ...Object.values(webhookKeys).map((key) => key('ENDPOINT', 'ABOUT')),
     ];
     expect(firstCells('## Keys in Redis').sort()).toEqual(ours.sort());
   });
