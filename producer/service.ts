@@ -161,20 +161,23 @@ class Producer implements ProducerService {
     };
   }
 
+  /** Each for itself: a pipe may never end. */
   async #feedConfigured(): Promise<FeedResult[]> {
     const { config, log } = this.#options;
-    const results: FeedResult[] = [];
-    for (const path of config.sources.files) {
-      try {
-        const result = await this.feedFile(path);
-        results.push(result);
-        const { accepted, refused, refusals } = result;
-        log.info({ path, accepted, refused, refusals: refusals.slice(0, 5) }, 'readings fed');
-      } catch (error) {
-        if (!this.#stopping.signal.aborted) log.error({ path }, `readings not fed: ${messageOf(error)}`);
-      }
-    }
-    return results;
+    const results = await Promise.all(
+      config.sources.files.map(async (path) => {
+        try {
+          const result = await this.feedFile(path);
+          const { accepted, refused, refusals } = result;
+          log.info({ path, accepted, refused, refusals: refusals.slice(0, 5) }, 'readings fed');
+          return [result];
+        } catch (error) {
+          if (!this.#stopping.signal.aborted) log.error({ path }, `readings not fed: ${messageOf(error)}`);
+          return [];
+        }
+      }),
+    );
+    return results.flat();
   }
 }
 

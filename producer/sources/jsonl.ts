@@ -3,7 +3,7 @@
  * refused alone, with its number. Waits out an absent Redis rather than lose a line.
  */
 import { createReadStream } from 'node:fs';
-import { type Clock, sleep } from '../../shared/clock.ts';
+import { type Clock, sleep, type Timer } from '../../shared/clock.ts';
 import { HobblerError } from '../../shared/errors.ts';
 import { boundedLines } from '../../shared/lines.ts';
 import type { IntakeResult } from '../intake.ts';
@@ -27,6 +27,8 @@ export interface FeedOptions {
 
 /** Lines per batch: large enough for few round trips, small enough that the first order does not wait for the last line. */
 const BATCH_LINES = 1_000;
+/** A line waits no longer for others than this, milliseconds: a pipe may bring one a minute. */
+const LINGER_MS = 200;
 const MAX_REFUSALS_KEPT = 100;
 /** Pause while Redis is away or too much waits, milliseconds. */
 const WAIT_MS = 1_000;
@@ -48,28 +50,48 @@ export async function feedReadings(
   { accept, clock, onWaiting, signal }: FeedOptions,
 ): Promise<FeedResult> {
   const result: FeedResult = { accepted: 0, refused: 0, refusals: [] };
-  let batch: { line: number; input: ReadingInput }[] = [];
-  const flush = async () => {
-    if (batch.length === 0) return;
-    const inputs = batch.map(({ input }) => input);
+  let batch: Numbered[] = [];
+  let timer: Timer | undefined;
+  let fed = Promise.resolve();
+  const feed = async (lines: readonly Numbered[]) => {
+    const inputs = lines.map(({ input }) => input);
     const { accepted, refused } = await patiently(() => accept(inputs), clock, onWaiting, signal);
     result.accepted += accepted;
     result.refused += refused.length;
     for (const { index, why } of refused) {
-      if (result.refusals.length < MAX_REFUSALS_KEPT) result.refusals.push({ line: batch[index]!.line, why });
+      if (result.refusals.length < MAX_REFUSALS_KEPT) result.refusals.push({ line: lines[index]!.line, why });
     }
-    batch = [];
   };
-  let lineNumber = 0;
-  for await (const line of boundedLines(source, MAX_READING_CHARS)) {
-    if (signal?.aborted) return result;
-    lineNumber++;
-    if (line.trim() === '') continue;
-    batch.push({ line: lineNumber, input: parseReadingText(line) });
-    if (batch.length >= BATCH_LINES) await flush();
+  const flush = () => {
+    timer?.cancel();
+    timer = undefined;
+    const lines = batch;
+    batch = [];
+    // One after the other: readings of one account stay in their order.
+    if (lines.length > 0) fed = fed.then(() => feed(lines));
+    return fed;
+  };
+  try {
+    let lineNumber = 0;
+    for await (const line of boundedLines(source, MAX_READING_CHARS)) {
+      if (signal?.aborted) return result;
+      lineNumber++;
+      if (line.trim() === '') continue;
+      batch.push({ line: lineNumber, input: parseReadingText(line) });
+      if (batch.length >= BATCH_LINES) await flush();
+      // What fails then fails the next batch as well, where it is told.
+      else timer ??= clock.after(LINGER_MS, () => void flush().catch(() => {}));
+    }
+    await flush();
+    return result;
+  } finally {
+    timer?.cancel();
   }
-  await flush();
-  return result;
+}
+
+interface Numbered {
+  line: number;
+  input: ReadingInput;
 }
 
 /** Tries again while Redis is away or too much waits. Rejects with everything else, and when `signal` says to end. */

@@ -1,11 +1,12 @@
 /** JSON lines: cut, bounded, fed and counted. */
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ReadingInput } from '../../../producer/reading.ts';
 import { feedReadings } from '../../../producer/sources/jsonl.ts';
 import { HobblerError } from '../../../shared/errors.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { until } from '../../support/until.ts';
 
 const clock = new FakeClock();
 /** An intake that accepts what was parsed, and remembers it. */
@@ -55,6 +56,50 @@ describe('JSON lines', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(256 << 20);
     expect(result).toMatchObject({ accepted: 1, refused: 1 });
     expect(accounts).toEqual(['after']);
+  });
+
+  it('do not wait for more of them: a pipe may bring one a minute', async () => {
+    const own = new FakeClock();
+    const { accounts, accept } = intake();
+    const pipe = new PassThrough();
+    const fed = feedReadings(pipe, { accept, clock: own });
+    for (const account of ['a', 'b']) {
+      pipe.write(line(account));
+      await until(
+        async () => {
+          await own.advance(200);
+          return accounts.includes(account);
+        },
+        { deadlineMs: 5_000, what: `${account} to be fed` },
+      );
+    }
+    pipe.end(line('c'));
+    expect(await fed).toMatchObject({ accepted: 3, refused: 0 });
+    expect(accounts).toEqual(['a', 'b', 'c']);
+  });
+
+  it('what fails in between fails the whole', async () => {
+    const own = new FakeClock();
+    const pipe = new PassThrough();
+    let tries = 0;
+    const fed = feedReadings(pipe, {
+      accept: async () => {
+        tries++;
+        throw new HobblerError('internal', 'broken');
+      },
+      clock: own,
+    });
+    pipe.write(line('a'));
+    await until(
+      async () => {
+        await own.advance(200);
+        return tries === 1;
+      },
+      { deadlineMs: 5_000, what: 'the first batch' },
+    );
+    pipe.end(line('b'));
+    await expect(fed).rejects.toThrow('broken');
+    expect(tries).toBe(1);
   });
 
   it('wait while Redis is away, and none is lost', async () => {
