@@ -11,6 +11,7 @@ import { messageOf } from '../shared/errors.ts';
 import { Cgroups } from './cgroups/hierarchies.ts';
 import { UserSlices } from './cgroups/user-slices.ts';
 import { probeMechanisms } from './mechanisms/probe.ts';
+import { identityMechanism } from './process/pidfd.ts';
 import type { Proc } from './process/proc.ts';
 import { sendContinue, sendStop } from './process/signals.ts';
 import { isStopped } from './process/stat.ts';
@@ -48,6 +49,7 @@ export async function checkHost(parts: HostCheckParts): Promise<Finding[]> {
     checkStateDir(parts.stateDir),
     await checkPermissions(parts),
     ...checkVisibility(parts),
+    checkIdentity(),
     ...checkCgroups(parts.proc),
     checkSupervisor(),
   ];
@@ -155,6 +157,18 @@ function checkVisibility({ proc }: HostCheckParts): Finding[] {
       hint: 'give the worker CAP_SYS_PTRACE, or mount /proc with gid= of its group',
     },
   ];
+}
+
+/** Whether a signal can reach a process and nobody after it under the same pid. */
+function checkIdentity(): Finding {
+  const { name: mechanism, why } = identityMechanism();
+  if (mechanism === 'pidfd') return { name: 'identity', status: 'ok', detail: `pidfd: ${why}` };
+  return {
+    name: 'identity',
+    status: 'warn',
+    detail: `start time (${why}): looked at before first stops and once a second, so a pid that is reused within that is taken for its owner before`,
+    hint: 'use Linux 5.3 or later, let pidfd_open and pidfd_send_signal through the seccomp filter, and install koffi',
+  };
 }
 
 function checkCgroups(proc: Proc): Finding[] {

@@ -52,6 +52,7 @@ export class FakeKernel {
     },
     stop: (pidfd) => this.#send(pidfd, 'SIGSTOP'),
     continue: (pidfd) => this.#send(pidfd, 'SIGCONT'),
+    send: (pidfd, signal) => this.#send(pidfd, signal),
     close: (pidfd) => {
       if (!this.openPidfds.delete(pidfd)) throw new Error(`pidfd ${pidfd} is not open`);
     },

@@ -278,5 +278,6 @@ test('doctor tries it for real, says what to do about Redis, and prints JSON alo
   expect([code, ok]).toEqual([1, false]);
   expect(findings.find(({ name }) => name === 'redis')).toMatchObject({ status: 'fail', hint: expect.any(String) });
   expect(findings.find(({ name }) => name === 'signals to others')?.status).not.toBe('fail');
+  expect(findings.find(({ name }) => name === 'identity')).toMatchObject({ status: 'ok' });
   for (const finding of findings) if (finding.status !== 'ok') expect(finding.hint).toBeTruthy();
 });

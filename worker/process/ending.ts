@@ -1,7 +1,8 @@
 /**
  * Ends processes that hobbler itself started: the command of `hobbler run`, the trees of the demo. Beside signals.ts the
- * only use of kill(2), and never on anybody's targets: each process is named by pid and start time, and that is looked
- * at right before the signal (invariant 4; the window left is the time between two system calls).
+ * only use of kill(2), and never on anybody's targets: each process is named by pid and start time, and held by a pidfd
+ * while that is looked at, so that no stranger is signalled (invariant 4). Without pidfds the window left is the time
+ * between two system calls.
  */
 import type { Proc } from './proc.ts';
 import { isDead } from './stat.ts';
@@ -32,11 +33,17 @@ export function treeOf(proc: Proc, root: Identity): Identity[] {
 
 /** Sends a signal to that very process; false when it is gone, or may not be signalled. */
 export function sendEnd(proc: Proc, one: Identity, signal: NodeJS.Signals): boolean {
-  if (one.pid <= 1 || one.pid === process.pid || !isAlive(proc, one)) return false;
+  if (one.pid <= 1 || one.pid === process.pid) return false;
+  const pidfd = proc.openPidfd(one.pid);
   try {
+    // After it was opened: who lives now under that start time is the one that it stands for.
+    if (!isAlive(proc, one)) return false;
+    if (pidfd !== undefined) return proc.pidfds!.send(pidfd, signal) === 'sent';
     process.kill(one.pid, signal);
     return true;
   } catch {
     return false;
+  } finally {
+    if (pidfd !== undefined) proc.closePidfd(pidfd);
   }
 }

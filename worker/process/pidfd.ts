@@ -19,6 +19,8 @@ export interface Pidfds {
   open(pid: number): number | undefined;
   stop(pidfd: number): Sent;
   continue(pidfd: number): Sent;
+  /** Any signal, for what we started ourselves (ending.ts). */
+  send(pidfd: number, signal: NodeJS.Signals): Sent;
   close(pidfd: number): void;
 }
 
@@ -128,6 +130,7 @@ function pidfdsOf({ open, send, errno }: Calls): Pidfds {
     },
     stop: (pidfd) => sendTo(pidfd, SIGSTOP),
     continue: (pidfd) => sendTo(pidfd, SIGCONT),
+    send: (pidfd, signal) => sendTo(pidfd, constants.signals[signal]),
     close: closeSync,
   };
 }

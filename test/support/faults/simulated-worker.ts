@@ -209,6 +209,7 @@ export class SimulatedWorker {
   /** A worker that does not run sends nothing. */
   #ownPidfds(pidfds: Pidfds): Pidfds {
     return {
+      ...pidfds,
       open: (pid) => pidfds.open(pid),
       stop: (pidfd) => (this.state === 'runs' ? pidfds.stop(pidfd) : 'gone'),
       continue: (pidfd) => (this.state === 'runs' ? pidfds.continue(pidfd) : 'gone'),
