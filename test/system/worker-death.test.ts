@@ -162,6 +162,15 @@ test('a hold releases within a second, remote and local, and lifting it goes on'
   await allStopped();
 });
 
+test('a rolling restart hands the lease over: the next worker goes on at once, and not when the lease has run out', async () => {
+  await allStopped();
+  expect(await worker.stop()).toBe(0);
+  for (const { pid } of spinners) expect(readState(pid)).not.toBe('T');
+  worker = await startWorker({ redis, stateDir: worker.stateDir, isUnready: true });
+  // Under 2 s on a machine that does nothing else; a lease lasts 15.
+  await until(() => spinners.every(({ pid }) => readState(pid) === 'T'), { deadlineMs: 6_000, what: 'the hobble' });
+});
+
 test('told to stop at any moment of its start it ends well, and leaves nobody and nothing behind', {
   timeout: 60_000,
 }, async () => {
