@@ -53,7 +53,7 @@ export function outcomesOf(entry: AuditEntry, known: Known): Outcome[] {
         { host, target: target ?? null, state: 'failed', words: entry.fields.reason ?? 'not given', version: null },
       ];
     case 'pin':
-      return [{ host, target: target ?? null, state: 'done', words: entry.fields.reason ?? '', version: null }];
+      return [{ host, target: target ?? null, state: 'done', words: 'pinned', version: null }];
     default:
       return [];
   }

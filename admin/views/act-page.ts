@@ -9,7 +9,7 @@ import { KEEP_OUT, MAX_REASON_CHARS } from '../act/choices.ts';
 import type { Plan, PlannedOrder } from '../act/plan.ts';
 import { plural } from '../fleet/attention.ts';
 import type { HostRow, TargetRow } from '../fleet/model.ts';
-import { relativeTime } from './format.ts';
+import { relativeTime, timeLeft } from './format.ts';
 import { type Html, html } from './html.ts';
 import { csrfField } from './layout.ts';
 
@@ -69,7 +69,7 @@ function keepOutField(accounts: readonly string[], usual: string): Html {
 
 function pinWords(account: string, pin: Pin | null, nowMs: number): Html | null {
   if (pin === null) return null;
-  const until = pin.untilMs === null ? html`until that is lifted` : html`until ${relativeTime(pin.untilMs, nowMs)}`;
+  const until = pin.untilMs === null ? html`until that is lifted` : html`for another ${timeLeft(pin.untilMs, nowMs)}`;
   return html`<p class="warn">${account} is ${pin.kind === 'release' ? 'kept out of' : 'kept in'} the tarpit ${until}, by ${pin.by}: ${pin.why || 'no reason given'}. What you set here takes its place.</p>`;
 }
 

@@ -21,7 +21,7 @@ export interface AuditView {
 }
 
 /** Fields with a column of their own, or of no use to the eye; all others are shown as they are. */
-const COLUMNS = ['action', 'host', 'target', 'account', 'reason', 'by', 'result', 'act', 'parts'];
+const COLUMNS = ['action', 'host', 'target', 'account', 'reason', 'by', 'result', 'act', 'parts', 'version'];
 /** What the fleet's stream may hold, as the filter offers it. */
 const ACTIONS = [
   ...[
@@ -61,13 +61,15 @@ ${table<AuditEntry>({
     { label: 'Action', cell: (entry) => actionCell(entry, isFleet) },
     { label: 'Host', cell: ({ fields }) => hostWords(fields.host ?? host) },
     { label: 'Target', cell: targetCell },
-    { label: 'Reason', cell: ({ fields }) => fields.reason || unknown('no reason given') },
-    { label: 'By', cell: ({ fields }) => fields.by ?? unknown() },
+    {
+      label: 'Reason',
+      cell: ({ fields }) => html`${fields.reason || unknown('no reason given')}${moreFields(fields)}`,
+    },
+    { label: 'By', cell: ({ fields }) => (fields.by === undefined ? unknown() : shortText(fields.by)) },
     {
       label: 'Outcome',
       cell: (entry) => (isFleet ? outcomeCell(entry, outcomes.get(entry.id) ?? []) : hostOutcome(entry.fields.result)),
     },
-    { label: 'More', cell: ({ fields }) => moreFields(fields) },
   ],
   rows: page.entries,
   key: ({ id }) => id,
@@ -116,12 +118,18 @@ function targetCell({ fields: { target, account } }: AuditEntry): Html {
   return html`${target !== undefined && html`<code>${target}</code>`}${whose}`;
 }
 
+/** A name that stays on one line where it is short enough for that. */
+function shortText(text: string): Html {
+  return html`<span class="${text.length <= 24 ? 'whole' : ''}">${text}</span>`;
+}
+
 function hostWords(host: string): Html {
   return host === FLEET ? html`every host` : hostText(host);
 }
 
-function moreFields(fields: Record<string, string>): Html {
+function moreFields(fields: Record<string, string>): Html | null {
   const rest = Object.entries(fields).filter(([name]) => !COLUMNS.includes(name));
+  if (rest.length === 0) return null;
   return html`<small>${rest.map(([name, value]) => `${name} ${value.slice(0, 200)}`).join(' · ')}</small>`;
 }
 

@@ -104,7 +104,7 @@ export function tarpitPage({ session, wish, account, rows, hosts, pin, nowMs }: 
     session,
     action: '/tarpit',
     heading: `Tarpit ${target} ${whereOf(host)}`,
-    effect: html`<p>All processes of ${target} ${host === FLEET ? 'on every host' : `on ${host}`}${account !== null && html` (account ${account})`} run ${cycleWords(hobble)} for ${formatDuration(forMs)}, by mechanism ${hobble.mechanism}, until ${relativeTime(nowMs + forMs, nowMs)}. It ends by itself.</p>
+    effect: html`<p>All processes of ${target} ${host === FLEET ? 'on every host' : `on ${host}`}${account !== null && html` (account ${account})`} run ${cycleWords(hobble)} for ${formatDuration(forMs)}, by mechanism ${hobble.mechanism}. It ends by itself, ${relativeTime(nowMs + forMs, nowMs)}.</p>
 <p>Each host decides by its own configuration whom it never stops; what it does not carry out is said on the next page.</p>
 ${hostsConcerned(hosts)}${rows.length > 0 && html`<p>In the tarpit already, and changed by this:</p>${concerned(rows.map(asOrder))}`}${
   pin?.kind === 'release' &&

@@ -21,7 +21,6 @@ const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
 const FLAGS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 const DESKTOP = { width: 1280, height: 900 };
-const PHONE = { width: 390, height: 844 };
 const SHOTS = process.env.HOBBLER_SHOTS;
 
 if (CHROMIUM === undefined) console.warn('admin-browser.test.ts skipped: no Chromium; apt-get install chromium');
@@ -214,32 +213,6 @@ describe.skipIf(CHROMIUM === undefined)('the admin in a browser', () => {
     };
     expect(await buttonsFor('vic')).toBeLessThan(await buttonsFor('ann'));
     expect(complaints).toEqual([]);
-  });
-
-  test.each([
-    ['desktop', DESKTOP, 'light'],
-    ['desktop', DESKTOP, 'dark'],
-    ['phone', PHONE, 'light'],
-    ['phone', PHONE, 'dark'],
-  ] as const)('on a %s (%o, %s) no page is wider than the screen', async (size, viewport, colorScheme) => {
-    await tarpit('web-1', `cgroup:/user.slice/${'very-long-name-'.repeat(12)}`, 'x'.repeat(200), {
-      why: 'y'.repeat(400),
-      reason: 'z'.repeat(400),
-    });
-    const page = await logIn('ann', { viewport, colorScheme });
-    const asks = [
-      '/release?host=web-1&target=user:alice',
-      '/release-fleet',
-      '/tarpit',
-      '/exempt?account=alice',
-      '/hold',
-    ];
-    for (const path of ['/', '/audit', ...asks, '/release?host=x']) {
-      await page.goto(`${url}${path}`);
-      const [wide, screen] = (await page.evaluate('[document.documentElement.scrollWidth, innerWidth]')) as number[];
-      expect(wide, path).toBeLessThanOrEqual(screen!);
-      await shoot(page, `${path.replace(/\W+/g, '-')}-${size}-${colorScheme}`);
-    }
   });
 
   async function untilQueuesAreFound(page: Page): Promise<void> {

@@ -167,7 +167,7 @@ describe('the release page', () => {
     expect(words(page({ liveness: 'lost' }))).toContain('The host is lost.');
     const pin: Pin = { v: 1, kind: 'release', setAtMs: 1, by: 'operator:bob', why: 'thesis', untilMs: NOW_MS + 60_000 };
     expect(words(page({}, pin))).toContain(
-      'alice is kept out of the tarpit until in 1m 00s , by operator:bob: thesis.',
+      'alice is kept out of the tarpit for another 1m 00s , by operator:bob: thesis.',
     );
   });
 });
