@@ -197,8 +197,10 @@ describe.skipIf(CHROMIUM === undefined)('a person at the page', () => {
     });
     expect(readState(spinner.pid)).not.toBe('T');
     await fast();
+    // bull-board opens what is elsewhere beside itself.
+    const opened = page.context().waitForEvent('page');
     await page.getByRole('link', { name: 'In the fleet' }).click();
-    await page.getByRole('heading', { name: 'Fleet', exact: true }).waitFor();
+    await (await opened).getByRole('heading', { name: 'Fleet', exact: true }).waitFor();
     expect(browser.complaints).toEqual([]);
   });
 
