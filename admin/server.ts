@@ -17,6 +17,7 @@ import { answerError } from './errors.ts';
 import type { LiveHub } from './live/hub.ts';
 import { addQueueBoard } from './queues/board.ts';
 import type { HostQueues } from './queues/host-queues.ts';
+import { addAccountRoutes } from './routes/accounts.ts';
 import { addActRoutes } from './routes/act.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addFleetRoutes } from './routes/fleet.ts';
@@ -73,7 +74,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     trustProxy: config.http.trustedProxies.length > 0 ? config.http.trustedProxies : false,
     // A browser's open connections must not keep a stopping admin alive.
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: 4_096 },
   });
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS);
@@ -94,6 +95,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const parts: Parts = { ...options, sendEvents: eventSender(options.hub, sessions) };
   addFleetRoutes(app, parts);
   addHostRoutes(app, parts);
+  addAccountRoutes(app, parts);
   addAuditRoutes(app, parts);
   addActRoutes(app, parts);
   addQueueRoutes(app, parts);

@@ -12,6 +12,7 @@ import { HobblerError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Redis } from '../shared/redis/connection.ts';
 import type { Enforcer } from './enforcer.ts';
+import type { History } from './history.ts';
 import { isUnreadable, type Ledger, type LedgerChange, type LedgerEntry } from './ledger.ts';
 import { holdBrake, type OperatorWords, readOperatorWords } from './operator-words.ts';
 import { forgettable, type Outcome, outcomeOf } from './outcome.ts';
@@ -33,6 +34,8 @@ export interface JudgingOptions {
   redis: Redis;
   ledger: Ledger;
   enforcer: Enforcer;
+  /** Left out: nothing is written down for people. */
+  history?: Pick<History, 'note'>;
   clock: Clock;
   log: Logger;
   /** Told of each verdict that has changed and is written down, and of a brake that has begun to hold. */
@@ -181,6 +184,8 @@ export class Judging {
         if (outcome.decision.change !== null) this.#options.onNews?.(newsOfOutcome(outcome, nowMs));
         refused.push(...this.#report(outcome));
       }
+      const written = outcomes.filter(({ it }) => !overtaken.has(it.account));
+      this.#options.history?.note(written, !this.isBraked);
       waiting = new Map([...waiting].filter(([account]) => overtaken.has(account)));
     }
     return refused;

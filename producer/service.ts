@@ -13,6 +13,7 @@ import type { Service } from '../shared/service.ts';
 import type { Signer } from '../shared/signature.ts';
 import { type ProducerConfig, requireSafeDoor } from './config.ts';
 import { Enforcer } from './enforcer.ts';
+import { History } from './history.ts';
 import { openHttpDoor } from './http/door.ts';
 import { Intake } from './intake.ts';
 import { Janitor } from './janitor.ts';
@@ -217,7 +218,8 @@ async function wire(options: ProducerOptions, redis: Redis): Promise<Parts> {
   });
   const webhooks = openWebhooks(options, redis, metrics);
   const onNews = (news: News) => webhooks?.tell(news);
-  const judging = new Judging({ config, redis, ledger, enforcer, clock, log, onNews });
+  const history = new History(redis, clock, log);
+  const judging = new Judging({ config, redis, ledger, enforcer, history, clock, log, onNews });
   const intake = new Intake({
     config,
     redis,

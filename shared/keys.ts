@@ -55,6 +55,20 @@ export function ledgerKey(account: string): string {
   return `hobbler:ledger:{${account}}`;
 }
 
+/** capped stream per account: what became of it lately; producer. */
+export function historyKey(account: string): string {
+  return `hobbler:history:{${account}}`;
+}
+
+/** string with TTL per account: why it is where it is, in words; producer. */
+export function explainedKey(account: string): string {
+  return `hobbler:explained:{${account}}`;
+}
+
+/** The patterns under which these lie. */
+export const HISTORY_PATTERN = 'hobbler:history:*';
+export const EXPLAINED_PATTERN = 'hobbler:explained:*';
+
 /** What concerns all accounts. No account's key: those have braces. */
 export const ledgerKeys = {
   /** hash, account → what an operator has pinned; operators. */

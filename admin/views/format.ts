@@ -33,7 +33,7 @@ export function timeSince(atMs: number, nowMs: number): Html {
   return html`<time datetime="${exact.iso}" title="since ${exact.words}" data-in="since">${formatDuration(nowMs - atMs)}</time>`;
 }
 
-function exactTime(atMs: number): { iso: string; words: string } | null {
+export function exactTime(atMs: number): { iso: string; words: string } | null {
   if (!(atMs > 0 && atMs <= MAX_DATE_MS)) return null;
   const iso = new Date(atMs).toISOString();
   return { iso, words: `${iso.slice(0, 19).replace('T', ' ')} UTC` };

@@ -10,7 +10,9 @@
 import { createHash } from 'node:crypto';
 import { HobblerError } from '../errors.ts';
 import {
+  EXPLAINED_PATTERN,
   fleetKeys,
+  HISTORY_PATTERN,
   hostKeys,
   idempotencyKey,
   LEDGER_PATTERN,
@@ -107,6 +109,7 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
             keys: [LEDGER_PATTERN],
             commands: ['hget', 'hgetall', 'hset', 'hdel', 'pexpire', 'del', ...SCRIPTS],
           },
+          { access: 'W', keys: [HISTORY_PATTERN, EXPLAINED_PATTERN], commands: ['xadd', 'pexpire', 'set'] },
           // It forgets pins that have ended, and sets none.
           { access: 'RW', keys: [ledgerKeys.pins], commands: ['hget', 'hgetall', 'hdel', ...SCRIPTS] },
           { access: 'RW', keys: [ledgerKeys.brake], commands: ['get', 'set'] },
@@ -140,7 +143,7 @@ function grantsOf(role: AclRole): { keyless: readonly string[]; grants: readonly
               ...[hostKeys.status(ANY), hostKeys.observed(ANY), hostKeys.trees(ANY), hostKeys.audit(ANY)],
               ...[fleetKeys.hosts, fleetKeys.audit],
               // To explain an account; what is remembered of it is the producer's to change.
-              LEDGER_PATTERN,
+              ...[LEDGER_PATTERN, HISTORY_PATTERN, EXPLAINED_PATTERN],
             ],
             commands: ['get', 'hgetall', 'smembers', 'xrange', 'xrevrange'],
           },

@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  explainedKey,
   fleetKeys,
+  historyKey,
   hostKeys,
   idempotencyKey,
   ledgerKey,
@@ -79,6 +81,8 @@ const FLEET: typeof FAMILIES = [
   ['fleet audit', () => fleetKeys.audit, 'stream', '', 'a', 'ra'],
   ['fleet hold', () => fleetKeys.hold, 'string', 'r', '', 'rw'],
   ['ledger', () => ledgerKey('alice'), 'hash', '', 'rw', 'r'],
+  ['history', () => historyKey('alice'), 'stream', '', 'a', 'r'],
+  ['explained', () => explainedKey('alice'), 'string', '', 'w', 'r'],
   ['pins', () => ledgerKeys.pins, 'hash', '', 'rw', 'rw'],
   ['followed', () => ledgerKeys.followed, 'hash', '', 'rw', ''],
   ['brake', () => ledgerKeys.brake, 'string', '', 'rw', 'rw'],
