@@ -9,7 +9,8 @@ const ratio = z.number().min(0).nullable();
 
 /**
  * What a target is doing: `hobbling` is cycled now; `spared` uses less than its share, so gets no signals; `armed` has
- * no process at present; `held` is released by a hold; the rest say why nothing is done.
+ * no process at present; `held` runs until something is over (a hold or another gate, the host's brake, a mechanism that
+ * can do nothing for it now), which the report names; the rest say why nothing is done.
  */
 export const targetStates = [
   'hobbling',

@@ -42,6 +42,23 @@ const http = z
     return z.NEVER;
   });
 
+/** systemd's service users (DynamicUser=) and nobody: daemons too, though they stand above the floor. */
+const SYSTEM_UIDS = ['61184-65519', 65_534];
+/** What a range may span: it is looked up one by one. Subordinate uids are more, and better told by their cgroup. */
+const MAX_UID_SPAN = 100_000;
+const MAX_UID = 4_294_967_294;
+
+/** The uids of `A`, or of `A-B` with both ends. */
+const uidRange = z.union([z.int(), z.string()]).transform((given, context) => {
+  const [first, last = first] = (/^\d{1,10}(-\d{1,10})?$/.exec(String(given))?.[0] ?? 'NaN').split('-').map(Number);
+  if (first! <= last! && last! <= MAX_UID && last! - first! < MAX_UID_SPAN) return { first: first!, last: last! };
+  context.addIssue({
+    code: 'custom',
+    message: `expected a uid, or a range A-B of at most ${MAX_UID_SPAN} of them, got ${JSON.stringify(given).slice(0, 40)}`,
+  });
+  return z.NEVER;
+});
+
 export const workerConfigSchema = z
   .strictObject({
     /** This host's name in the fleet; default: the machine's own, in lower case. */
@@ -54,6 +71,11 @@ export const workerConfigSchema = z
       .strictObject({
         users: z.array(z.string().min(1)).default([]),
         groups: z.array(z.string().min(1)).default([]),
+        /** Numbers, and ranges such as `61184-65519`. */
+        uids: z
+          .array(uidRange)
+          .max(64)
+          .prefault([...SYSTEM_UIDS]),
         /** Paths as in /proc/PID/cgroup; those below are exempt too. */
         cgroups: z.array(z.string().startsWith('/').transform(withoutSlashAtEnd)).default([]),
       })
@@ -110,8 +132,17 @@ export type WorkerConfig = z.output<typeof workerConfigSchema>;
 const MAX_NAMED = 50;
 
 /** What this host exempts, for people to see with its status. */
-export function exemptionsOf({ minUid, exempt: { users, groups, cgroups } }: WorkerConfig): Exemptions {
-  const named = <Name>(names: readonly Name[]) => names.slice(0, MAX_NAMED);
-  const leftOut = [users, groups, cgroups].reduce((sum, names) => sum + Math.max(0, names.length - MAX_NAMED), 0);
+export function exemptionsOf({ minUid, exempt: { users: names, groups, cgroups, uids } }: WorkerConfig): Exemptions {
+  const users = [
+    ...names,
+    ...uids.map(({ first, last }) => (first === last ? `uid ${first}` : `uid ${first}-${last}`)),
+  ];
+  const named = <Name>(all: readonly Name[]) => all.slice(0, MAX_NAMED);
+  const leftOut = [users, groups, cgroups].reduce((sum, all) => sum + Math.max(0, all.length - MAX_NAMED), 0);
   return { minUid, users: named(users), groups: named(groups), cgroups: named(cgroups), leftOut };
+}
+
+/** Every uid of the ranges. */
+export function uidsOf(ranges: WorkerConfig['exempt']['uids']): number[] {
+  return ranges.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, index) => first + index));
 }

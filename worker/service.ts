@@ -22,7 +22,7 @@ import type { Service } from '../shared/service.ts';
 import { Verifier } from '../shared/signature.ts';
 import { Cgroups } from './cgroups/hierarchies.ts';
 import { UserSlices } from './cgroups/user-slices.ts';
-import { exemptionsOf, type WorkerConfig } from './config.ts';
+import { exemptionsOf, uidsOf, type WorkerConfig } from './config.ts';
 import { createConsumer } from './consumer.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Door } from './door.ts';
@@ -119,6 +119,7 @@ class Worker implements WorkerService {
       requireUids(config.exempt.users),
       requireGids(config.exempt.groups),
     ]);
+    for (const uid of uidsOf(config.exempt.uids)) exemptUids.add(uid);
     if (this.#isStopped) return;
     const redis = connectRedis(settings, log);
     this.#redis = redis;

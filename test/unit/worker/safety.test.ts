@@ -1,6 +1,6 @@
 /** Invariant 5, rule by rule: who is never stopped, and that no user can make himself one of them. */
 import { describe, expect, it } from 'vitest';
-import { workerConfigSchema } from '../../../worker/config.ts';
+import { uidsOf, workerConfigSchema } from '../../../worker/config.ts';
 import type { ProcessEntry } from '../../../worker/process/table.ts';
 import { type SafetyRules, whyExempt } from '../../../worker/safety.ts';
 
@@ -118,6 +118,26 @@ describe('no shelter', () => {
   ])('%s', (_, one, world) => {
     expect(why(one, world)).toBeUndefined();
   });
+});
+
+describe('exempt uids in a config', () => {
+  const uids = (given?: unknown) =>
+    uidsOf(workerConfigSchema.parse(given === undefined ? {} : { exempt: { uids: given } }).exempt.uids);
+
+  it('are those of system services and nobody, unless it says otherwise', () => {
+    expect(uids()).toHaveLength(65_519 - 61_184 + 2);
+    expect(uids()).toEqual(expect.arrayContaining([61_184, 65_519, 65_534]));
+    expect(uids([])).toEqual([]);
+  });
+
+  it('are numbers and ranges with both ends', () => {
+    expect(uids([7, '1001', '2000-2002'])).toEqual([7, 1_001, 2_000, 2_001, 2_002]);
+  });
+
+  it.each([[-1], [1.5], ['5-4'], ['a'], ['1-'], ['1-2-3'], [4_294_967_295], ['0-100000'], [''], ['1_000']])(
+    '%j is refused',
+    (bad) => expect(() => uids([bad])).toThrow(/expected a uid|expected int|Invalid/),
+  );
 });
 
 describe('exempt cgroups in a config', () => {

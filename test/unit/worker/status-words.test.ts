@@ -42,16 +42,22 @@ describe('exemptions in a status', () => {
   it('are those of the configuration', () => {
     const config = workerConfigSchema.parse({
       minUid: 500,
-      exempt: { users: ['backup'], cgroups: ['/system.slice/'] },
+      exempt: { users: ['backup'], uids: ['61184-65519', 7], cgroups: ['/system.slice/'] },
     });
     expect(exemptionsOf(config)).toEqual({
-      ...{ minUid: 500, users: ['backup'], groups: [], cgroups: ['/system.slice'], leftOut: 0 },
+      minUid: 500,
+      users: ['backup', 'uid 61184-65519', 'uid 7'],
+      groups: [],
+      cgroups: ['/system.slice'],
+      leftOut: 0,
     });
   });
 
   it('are the first of long lists, with how many more there are', () => {
     const users = Array.from({ length: 60 }, (_, n) => `user${n}`);
-    const { users: named, leftOut } = exemptionsOf(workerConfigSchema.parse({ exempt: { users, groups: users } }));
+    const { users: named, leftOut } = exemptionsOf(
+      workerConfigSchema.parse({ exempt: { users, groups: users, uids: [] } }),
+    );
     expect(named).toEqual(users.slice(0, 50));
     expect(leftOut).toBe(20);
   });
