@@ -21,6 +21,7 @@ const { values } = parseArgs({
     real: { type: 'string', default: '40' },
     simulated: { type: 'string', default: '10000' },
     seed: { type: 'string' },
+    minutes: { type: 'string' },
     steps: { type: 'string', default: '14' },
     producers: { type: 'string', default: '10' },
     release: { type: 'string', default: '0' },
@@ -34,6 +35,8 @@ const number = (text: string, name: string) => {
 };
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const steps = number(values.steps, 'steps');
+/** Real histories end after so long, however many there were. */
+const limitMs = values.minutes === undefined ? undefined : number(values.minutes, 'minutes') * 60_000;
 let failed = false;
 
 /** One line each so often: hundreds of histories on real parts take an hour. */
@@ -48,7 +51,7 @@ async function run(where: string, count: string, playAll: typeof playReal | type
   const figures = newFigures();
   const fromMs = performance.now();
   try {
-    await playAll({ histories, steps, seed, figures, onHistory: sayProgress });
+    await playAll({ histories, steps, seed, figures, limitMs, onHistory: sayProgress });
   } catch (error) {
     failed = true;
     console.log((error as Error).message);

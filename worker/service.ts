@@ -17,6 +17,7 @@ import {
   type RedisSettings,
   requireFitRedis,
 } from '../shared/redis/connection.ts';
+import { mayPass } from '../shared/redis/trouble.ts';
 import { BEAT_EVERY_MS } from '../shared/report.ts';
 import type { Service } from '../shared/service.ts';
 import { Verifier } from '../shared/signature.ts';
@@ -155,8 +156,9 @@ class Worker implements WorkerService {
       this.#door = await openDoor(config.http, { machine, redis, clock, ...this.#parts }, log);
       if (this.#isStopped) this.#door.close();
     }
-    await this.#waitForRedis();
-    await this.#parts.tenure.take();
+    await this.#insist(() => requireFitRedis(redis, settings.url));
+    await this.#insist(() => this.#parts!.time.refresh(redis));
+    await this.#insist(() => this.#parts!.tenure.take());
     if (this.#isStopped) return;
     this.#options.onWaiting?.(null);
     await this.#begin();
@@ -253,17 +255,20 @@ class Worker implements WorkerService {
     return { time, lease, tenure, book, reconciler, reporter, holds, heartbeat, meter, trees };
   }
 
-  async #waitForRedis(): Promise<void> {
-    const { redis: settings, clock, log } = this.#options;
+  /**
+   * Until Redis does it: one that is away, full or loading is waited for, while everything runs. Ending instead would have
+   * us started over and over.
+   */
+  async #insist(step: () => Promise<unknown>): Promise<void> {
+    const { clock, log } = this.#options;
     while (!this.#isStopped) {
       try {
-        await requireFitRedis(this.#redis!, settings.url);
-        await this.#parts!.time.refresh(this.#redis!);
+        await step();
         return;
       } catch (error) {
-        if (!(error instanceof HobblerError && error.code === 'redis-unavailable')) throw error;
-        log.warn(error.message);
-        this.#options.onWaiting?.(error.message);
+        if (!mayPass(error)) throw error;
+        log.warn(messageOf(error));
+        this.#options.onWaiting?.(messageOf(error));
         await sleep(clock, RETRY_MS);
       }
     }
@@ -274,7 +279,7 @@ class Worker implements WorkerService {
     const { clock, config } = this.#options;
     const { reconciler, reporter, trees, holds, meter, book, tenure } = this.#parts!;
     for (const step of [() => this.#protectRedis(), () => holds.look(), () => reconciler.run(), () => this.#beat()]) {
-      await step();
+      await this.#insist(step);
       if (this.#isStopped) return;
     }
     reporter.start();

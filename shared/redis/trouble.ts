@@ -41,6 +41,17 @@ export function isUnauthenticated(error: unknown): boolean {
   return /\b(?:WRONGPASS|NOAUTH)\b|without any password configured/.test(message);
 }
 
+/**
+ * Whether waiting may help: Redis is away, full, loading, or a replica for now. It does not where Redis refuses us, where
+ * the configuration is at fault, or where we are.
+ */
+export function mayPass(error: unknown): boolean {
+  if (error instanceof HobblerError) return error.code === 'redis-unavailable';
+  if (isNotPermitted(error) || isUnauthenticated(error)) return false;
+  const isOurs = [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
+  return error instanceof Error && !isOurs;
+}
+
 function describeNotPermitted(message: string, name: string, args: readonly unknown[]): string {
   // Reworded already: a reply that is passed on to a second reader.
   if (message.includes('hobbler acl')) return message;

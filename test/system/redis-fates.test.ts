@@ -109,6 +109,21 @@ test('full under noeviction: the loops go on and expire by themselves, who gives
   connection.disconnect();
 });
 
+test('full when a worker starts: it waits for room and says so, and does not end', { timeout: 60_000 }, async () => {
+  const redis = await start();
+  const connection = connectTest(redis);
+  toStop.push(async () => connection.disconnect());
+  await connection.config('SET', 'maxmemory', '1');
+  worker = await startWorker({ redis, isUnready: true });
+  await until(() => worker.log().includes('OOM command not allowed'), {
+    deadlineMs: 15_000,
+    what: () => `it to be said: ${worker.log()}`,
+  });
+  await connection.config('SET', 'maxmemory', '0');
+  await until(() => worker.log().includes('worker ready'), { deadlineMs: 15_000, what: () => worker.log() });
+  expect(worker.child.exitCode).toBeNull();
+});
+
 test('failed over to a stale replica: the newest orders stand, and new ones are taken', {
   timeout: 120_000,
 }, async () => {

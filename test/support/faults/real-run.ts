@@ -18,12 +18,14 @@ export interface RealRunOptions {
   steps: number;
   seed: number;
   figures: Figures;
+  /** Enough after so many milliseconds, however many were played by then. */
+  limitMs?: number | undefined;
   /** Told after each history. */
   onHistory?: (done: number) => void;
 }
 
 /** Plays so many histories. Throws with the smallest one that was found to fail. */
-export async function playReal({ histories, steps, seed, figures, onHistory }: RealRunOptions): Promise<void> {
+export async function playReal({ histories, steps, seed, figures, limitMs, onHistory }: RealRunOptions): Promise<void> {
   let world: RealWorld | undefined;
   let worlds = 0;
   let played = 0;
@@ -50,7 +52,8 @@ export async function playReal({ histories, steps, seed, figures, onHistory }: R
     }
   });
   try {
-    await fc.assert(property, { numRuns: histories, seed, includeErrorInReport: true });
+    const limit = limitMs === undefined ? {} : { interruptAfterTimeLimit: limitMs };
+    await fc.assert(property, { numRuns: histories, seed, includeErrorInReport: true, ...limit });
   } finally {
     await closeWorld();
   }

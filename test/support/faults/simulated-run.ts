@@ -10,7 +10,6 @@ export interface SimulatedRunOptions {
   steps: number;
   seed: number;
   figures: Figures;
-  onHistory?: (done: number) => void;
 }
 
 /** Plays so many histories. Throws with the smallest one that was found to fail. */
