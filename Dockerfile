@@ -20,6 +20,7 @@ COPY bin ./bin
 COPY cli ./cli
 COPY demo ./demo
 COPY shared ./shared
+COPY client ./client
 COPY producer ./producer
 COPY worker ./worker
 COPY admin ./admin
