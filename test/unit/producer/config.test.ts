@@ -112,9 +112,10 @@ describe('the door', () => {
   });
 
   it('is the same when it is read again, as a reload does', () => {
-    const read = () => loadProducerConfig(undefined, { producerToken: TOKEN }, { files: ['a.jsonl'] });
+    const read = () =>
+      loadProducerConfig(undefined, { producerToken: TOKEN }, { files: ['a.jsonl'], follow: ['b.jsonl'] });
     expect(read()).toEqual(read());
-    expect(read().sources.files).toEqual(['a.jsonl']);
+    expect(read().sources).toMatchObject({ files: ['a.jsonl'], follow: ['b.jsonl'] });
   });
 
   it('needs none when there is no door', () => {
