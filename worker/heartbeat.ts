@@ -40,10 +40,9 @@ export class Heartbeat {
     this.#beatBeforeMs = parts.clock.monotonicMs();
   }
 
-  /** One beat. Rejects when Redis is away. */
-  async beat(): Promise<void> {
+  /** Sends a beat. Rejects when Redis is away. */
+  async send(status: Status): Promise<void> {
     const { redis, host } = this.#parts;
-    const status = await this.#status();
     await Promise.all([
       redis.set(hostKeys.status(host), JSON.stringify(status), 'PX', STATUS_TTL_MS),
       redis.sadd(fleetKeys.hosts, host),
@@ -56,7 +55,8 @@ export class Heartbeat {
     return this.#takenAtMs === null ? null : this.#parts.clock.monotonicMs() - this.#takenAtMs;
   }
 
-  async #status(): Promise<Status> {
+  /** What the next beat says. */
+  async prepare(): Promise<Status> {
     const { host, bootId, engine, guard, time, hold, epoch, exemptions, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const stops = engine.totalStops;

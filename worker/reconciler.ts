@@ -7,7 +7,13 @@ import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { FLEET, type Order, recordEndsAtMs } from '../shared/order.ts';
 import type { Redis } from '../shared/redis/connection.ts';
-import { type DesiredState, forgetEnded, readDesired, readFleetChanges } from '../shared/redis/desired.ts';
+import {
+  type DesiredState,
+  type FleetChanges,
+  forgetEnded,
+  readDesired,
+  readFleetChanges,
+} from '../shared/redis/desired.ts';
 import type { OrderBook } from './order-book.ts';
 
 export const RECONCILE_EVERY_MS = 10_000;
@@ -51,9 +57,9 @@ export class Reconciler {
   }
 
   async #runOnce(): Promise<void> {
-    const own = await this.#readOwn();
+    const [own, fleet] = await Promise.all([this.#readOwn(), readFleetChanges(this.#redis, this.#revision)]);
     await this.#take(own);
-    await this.takeFleet();
+    await this.#takeChanges(fleet);
     await forgetEnded(this.#redis, this.#host, own, this.#nowMs());
   }
 
@@ -78,7 +84,10 @@ export class Reconciler {
 
   /** The fleet's orders that changed since the last time. */
   async takeFleet(): Promise<void> {
-    const changes = await readFleetChanges(this.#redis, this.#revision);
+    await this.#takeChanges(await readFleetChanges(this.#redis, this.#revision));
+  }
+
+  async #takeChanges(changes: FleetChanges): Promise<void> {
     await this.#take(changes);
     this.#revision = changes.revision;
   }

@@ -122,7 +122,7 @@ class Worker implements WorkerService {
     ]);
     for (const uid of uidsOf(config.exempt.uids)) exemptUids.add(uid);
     if (this.#isStopped) return;
-    const redis = connectRedis(settings, log);
+    const redis = connectRedis(settings, log, { gathers: true });
     this.#redis = redis;
     const machine = new HobblerHost({
       stateDir,
@@ -315,27 +315,26 @@ class Worker implements WorkerService {
 
   async #beat(): Promise<void> {
     await this.#quietly('beat', async () => {
-      const { time, tenure, holds, heartbeat } = this.#parts!;
-      await time.refresh(this.#redis!);
-      await tenure.renew();
-      await holds.look();
-      if (tenure.isHeld) await heartbeat.beat();
+      const { tenure, heartbeat } = this.#parts!;
+      const status = await heartbeat.prepare();
+      // With the rest, where no other worker can have taken the lease meanwhile; else when that is known.
+      const isCertain = tenure.isCertain;
+      await Promise.all([this.#ask(), isCertain ? heartbeat.send(status) : undefined]);
+      if (!isCertain && tenure.isHeld) await heartbeat.send(status);
     });
+  }
+
+  /** What a worker must know of Redis, by one packet: what time it is, whether it is still the one, what is held. */
+  async #ask(): Promise<void> {
+    const { time, tenure, holds } = this.#parts!;
+    await Promise.all([time.refresh(this.#redis!), tenure.renew(), holds.look()]);
   }
 
   /** After a gap: guard, then lease and hold if Redis answers soon, then expiry (invariant 1). */
   async #lookAnew(): Promise<void> {
     const { clock, log } = this.#options;
     if (!(await this.#machine!.guard.confirm())) throw new HobblerError('internal', 'no guard answers');
-    const asked = await within(
-      clock,
-      GAP_REDIS_LIMIT_MS,
-      (async () => {
-        await this.#parts!.time.refresh(this.#redis!);
-        await this.#parts!.tenure.renew();
-        await this.#parts!.holds.look();
-      })(),
-    ).catch(() => ({ done: false }));
+    const asked = await within(clock, GAP_REDIS_LIMIT_MS, this.#ask()).catch(() => ({ done: false }));
     if (!asked.done) log.warn('Redis does not answer after the gap: going on under the local lock');
     this.#parts!.book.expire();
   }

@@ -13,7 +13,7 @@ import { HobblerError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Consumer } from '../shared/queue.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Lease } from './lease.ts';
+import { LEASE_TTL_MS, type Lease } from './lease.ts';
 import type { Reconciler } from './reconciler.ts';
 
 export interface TenureParts {
@@ -35,6 +35,8 @@ export class Tenure {
   readonly #parts: TenureParts;
   #consumer: Consumer | undefined;
   #isHeld = false;
+  /** When the renewal was asked for that succeeded last; by the monotonic clock, milliseconds. */
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
   #isOver = false;
 
   constructor(parts: TenureParts) {
@@ -46,14 +48,21 @@ export class Tenure {
     return this.#isHeld;
   }
 
+  /** Whether the lease is ours for certain: it was renewed so lately that it cannot have run out, so nobody else has it. */
+  get isCertain(): boolean {
+    return this.#isHeld && this.#parts.clock.monotonicMs() - this.#renewedAtMs < LEASE_TTL_MS;
+  }
+
   /** Waits until the lease is ours, or until the end. Throws host-locked where another holds it and `refuse` is set. */
   async take(): Promise<void> {
     const { host, lease, whenLeased, onWaiting, clock, log } = this.#parts;
     let saidSo = false;
     while (!this.#isOver) {
+      const askedAtMs = clock.monotonicMs();
       const taken = await lease.take();
       if (taken.status === 'held') {
         this.#isHeld = true;
+        this.#renewedAtMs = askedAtMs;
         return;
       }
       const what = `another worker holds the lease of host ${host} (epoch ${taken.epoch}, free in ${taken.freeInMs} ms unless renewed)`;
@@ -75,10 +84,12 @@ export class Tenure {
 
   /** Renews the lease, and acts upon what it finds. Rejects when Redis is away. */
   async renew(): Promise<void> {
-    const { lease, engine, reconciler, log } = this.#parts;
+    const { lease, engine, reconciler, clock, log } = this.#parts;
     const before = lease.epoch;
+    const askedAtMs = clock.monotonicMs();
     const result = await lease.take();
     if (this.#isOver) return;
+    if (result.status === 'held') this.#renewedAtMs = askedAtMs;
     if (result.status === 'other') {
       if (this.#isHeld) log.error({ epoch: result.epoch }, 'lost the lease to another worker: everything runs');
       this.#isHeld = false;

@@ -109,6 +109,8 @@ export interface FleetChanges extends DesiredState {
 /** The fleet's orders that changed since `sinceRevision`; all of them when Redis knows less than the caller did. */
 export async function readFleetChanges(redis: Redis, sinceRevision: number): Promise<FleetChanges> {
   const revision = Number((await redis.get(fleetKeys.revision)) ?? 0);
+  // Every order that was ever written for the fleet has left a revision there.
+  if (revision === 0) return { records: new Map(), broken: [], revision, isWhole: true };
   if (sinceRevision === 0 || revision < sinceRevision) {
     return { ...parseRecords(await redis.hgetall(fleetKeys.desired)), revision, isWhole: true };
   }
