@@ -278,7 +278,9 @@ class Worker implements WorkerService {
   async #begin(): Promise<void> {
     const { clock, config } = this.#options;
     const { reconciler, reporter, trees, holds, meter, book, tenure } = this.#parts!;
-    for (const step of [() => this.#protectRedis(), () => holds.look(), () => reconciler.run(), () => this.#beat()]) {
+    // Where it cannot be found that is said, and no reason not to start: nearly every Redis is below the floor.
+    await this.#quietly('looking for the process of Redis', () => this.#protectRedis());
+    for (const step of [() => holds.look(), () => reconciler.run(), () => this.#beat()]) {
       await this.#insist(step);
       if (this.#isStopped) return;
     }
@@ -299,7 +301,7 @@ class Worker implements WorkerService {
     );
     this.#redis!.on('ready', () => {
       reporter.forget();
-      void this.#quietly('protecting Redis', () => this.#protectRedis());
+      void this.#quietly('looking for the process of Redis', () => this.#protectRedis());
       void this.#quietly('reconcile', async () => {
         await tenure.renew();
         await reconciler.run();

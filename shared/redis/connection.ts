@@ -162,7 +162,7 @@ export function isLoopback(url: string): boolean {
 export function endsOf(redis: Redis): { path: string } | { near: SocketEnd; far: SocketEnd } | undefined {
   const { path } = redis.options;
   if (path !== undefined && path !== null) return { path };
-  const { localAddress, localPort, remoteAddress, remotePort } = redis.stream as Partial<Socket>;
+  const { localAddress, localPort, remoteAddress, remotePort } = (redis.stream ?? {}) as Partial<Socket>;
   if (localAddress === undefined || localPort === undefined) return undefined;
   if (remoteAddress === undefined || remotePort === undefined) return undefined;
   return { near: { address: localAddress, port: localPort }, far: { address: remoteAddress, port: remotePort } };

@@ -6,7 +6,9 @@
  * Only processes of uids from `minUid` on are looked for: those below are exempt already, and nearly every Redis is one
  * of them. Looks at processes in slices, between the ticks.
  */
+
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import type { Proc } from './proc.ts';
 
 export interface End {
@@ -120,7 +122,9 @@ export function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;
   if (!address.includes(':')) return address;
-  const plain = new URL(`http://[${address.split('%')[0]}]`).hostname.slice(1, -1);
+  const bare = address.split('%')[0]!;
+  if (!isIPv6(bare)) return address;
+  const plain = new URL(`http://[${bare}]`).hostname.slice(1, -1);
   const four = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(plain);
   if (!four) return plain;
   const [high, low] = [Number.parseInt(four[1]!, 16), Number.parseInt(four[2]!, 16)];

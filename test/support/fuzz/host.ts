@@ -6,6 +6,7 @@ import { producerSchema } from '../../../producer/config.ts';
 import { parseSection } from '../../../shared/config.ts';
 import { redisSchema } from '../../../shared/redis/config.ts';
 import { workerConfigSchema } from '../../../worker/config.ts';
+import { addressOf, plainAddress } from '../../../worker/process/peer.ts';
 import { parseLastPid, parseStat, parseStatus } from '../../../worker/process/stat.ts';
 import { type FuzzedParser, taken, texts } from './parser.ts';
 
@@ -86,6 +87,17 @@ export const HOST_PARSERS: readonly FuzzedParser[] = [
       const status = parseStatus(bytes.toString('latin1'));
       if (!status) return;
       for (const value of [status.tgid, status.realUid, status.effectiveUid, ...status.gids]) assert.ok(value >= 0);
+    },
+  },
+  {
+    name: 'addresses of sockets',
+    weight: 4,
+    examples: texts('0100007F', '0000000000000000FFFF00000100007F', '::ffff:127.0.0.1', '2001:db8::1', 'fe80::1%eth0'),
+    check: (bytes) => {
+      const text = bytes.toString('latin1');
+      const plain = plainAddress(text);
+      assert.equal(plainAddress(plain), plain); // one form, which is its own
+      addressOf(text);
     },
   },
   {

@@ -20,6 +20,7 @@ it.each([
   ['::FFFF:7f00:1', '127.0.0.1'],
   ['2001:0DB8:0::1', '2001:db8::1'],
   ['fe80::1%eth0', 'fe80::1'],
+  ['no:address', 'no:address'],
 ])('%s is written %s', (address, plain) => expect(plainAddress(address)).toBe(plain));
 
 describe('of a machine', () => {

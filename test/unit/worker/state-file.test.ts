@@ -34,6 +34,8 @@ it('is written for its owner alone, replaced in one step, and read up to a bound
   expect(readStateFile(path, 100)).toBe('one, über');
   writeStateFile(path, 'two');
   expect(readStateFile(path, 2)).toBe('tw');
+  writeStateFile(path, '');
+  expect(readStateFile(path, 100)).toBe('');
   expect(readdirSync(dir).sort()).toEqual(['file', 'victim']);
 });
 
