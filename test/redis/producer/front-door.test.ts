@@ -96,6 +96,32 @@ describe('too much at once', () => {
   });
 });
 
+describe('while Redis answers nothing', () => {
+  it('so much of each sender waits and no more; the others still get in', { timeout: 60_000 }, async () => {
+    const other = `${TOKEN}-other`;
+    const producer = await fixture.start({ http: { tokens: [TOKEN, other] } });
+    const waiting = async () =>
+      Number(/^hobbler_producer_readings_waiting(?:\{.*\})? (\d+)$/m.exec((await ask(producer, '/metrics')).body)?.[1]);
+    const batch = Array.from({ length: 50_000 }, (_, n) => ({ account: `user-${n}`, used: 1 }));
+    await fixture.server.pause();
+    try {
+      const sent = [ask(producer, '/v1/readings', batch), ask(producer, '/v1/readings', batch)];
+      await expect.poll(waiting, { timeout: 10_000 }).toBe(100_000);
+      const refused = await ask(producer, '/v1/readings', reading);
+      expect(refused).toMatchObject({ status: 429, body: { error: { code: 'bound-exceeded' } } });
+      expect(refused.body.error.message).toContain('of this sender');
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+      // Let in, and told that it was not written down; so are those that waited, and nothing of theirs is kept.
+      expect((await ask(producer, '/v1/readings', reading, { token: other })).status).toBe(503);
+      for (const answer of await Promise.all(sent)) expect(answer.status).toBe(503);
+      expect(await waiting()).toBe(0);
+    } finally {
+      await fixture.server.resume();
+    }
+    await expect.poll(async () => (await ask(producer, '/v1/readings', reading)).status, { timeout: 20_000 }).toBe(200);
+  });
+});
+
 describe('a repeated request', () => {
   async function keyed(producer: ProducerService, path: string, body: unknown, key: string, token = TOKEN) {
     const response = await fetch(`${producer.url}${path}`, {
