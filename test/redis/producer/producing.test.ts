@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { emptyState } from '../../../producer/policy/state.ts';
-import { fleetKeys, hostKeys, ledgerKey } from '../../../shared/keys.ts';
+import { explainedKey, fleetKeys, historyKey, hostKeys, ledgerKey } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import type { Order } from '../../../shared/order.ts';
 import { redisNowMs } from '../../../shared/redis/connection.ts';
@@ -137,7 +137,10 @@ describe('readings', () => {
       status: 200,
       body: { dryRun: true, order: null },
     });
-    expect(await fixture.redis.keys('hobbler:*')).toEqual([ledgerKey('alice')]);
+    const keys = await fixture.redis.keys('*hobbler*');
+    expect(keys).toContain(ledgerKey('alice'));
+    const memory = [ledgerKey('alice'), historyKey('alice'), explainedKey('alice')];
+    expect(keys.filter((key) => !memory.includes(key))).toEqual([]);
   });
 });
 
