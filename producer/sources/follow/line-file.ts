@@ -99,6 +99,8 @@ export class LineFile {
    * as well: nobody writes to it any more. A line that is too long to be a reading comes cut off, so that it is refused.
    */
   async read(isEnding = false): Promise<Lines | null> {
+    // Asked every second of every file, most of which have nothing new.
+    if ((await this.#handle.stat()).size <= this.#offset) return null;
     const { bytesRead, buffer } = await this.#handle.read(
       Buffer.allocUnsafe(CHUNK_BYTES),
       0,

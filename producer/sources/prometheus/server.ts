@@ -35,6 +35,7 @@ interface Asked {
   query: PrometheusQuery;
   text: string;
   lastTrouble: string;
+  isUnderWay: boolean;
 }
 
 export class PrometheusSource {
@@ -47,7 +48,9 @@ export class PrometheusSource {
   constructor(options: PrometheusOptions) {
     this.#options = options;
     const { queries, concurrency, timeout } = options.server;
-    this.#asked = queries.flatMap((query) => textsOf(query).map((text) => ({ query, text, lastTrouble: '' })));
+    this.#asked = queries.flatMap((query) =>
+      textsOf(query).map((text) => ({ query, text, lastTrouble: '', isUnderWay: false })),
+    );
     this.#limiter = new Limiter({
       concurrency,
       timeoutMs: timeout,
@@ -76,7 +79,16 @@ export class PrometheusSource {
     await Promise.all(this.#asked.map((asked) => this.#ask(asked)));
   }
 
+  /** Never beside itself: the first answer may take longer than the time until the second query. */
   async #ask(asked: Asked): Promise<void> {
+    if (asked.isUnderWay) return;
+    asked.isUnderWay = true;
+    await this.#askAndFeed(asked);
+    asked.isUnderWay = false;
+  }
+
+  /** Never rejects. */
+  async #askAndFeed(asked: Asked): Promise<void> {
     const { server, onQuery } = this.#options;
     const { signal } = this.#stopping;
     let answer: Answer;

@@ -178,6 +178,16 @@ describe('a server', () => {
     expect(lines.join()).not.toContain('secret');
   });
 
+  it('is not asked again what it has not answered yet', async () => {
+    const server = await serve(() => ({ ...used(1), delayMs: 2_500 }));
+    const { source, fed } = sourceOf({ url: server.url, every: '1s', queries: [query('q')] });
+    source.start();
+    await until(() => fed.length === 1, { deadlineMs: 20_000, what: 'the first answer' });
+    expect(server.asked).toHaveLength(1);
+    await until(() => server.asked.length === 2, { deadlineMs: 20_000, what: 'the second query' });
+    expect(server.mostAtATime).toBe(1);
+  });
+
   it('is asked in parts', async () => {
     const server = await serve((text) => used(1, text.includes('[a-m]') ? 'alice' : 'zoe'));
     const parts = ['[a-m].*', '[^a-m].*'];
