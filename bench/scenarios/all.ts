@@ -1,5 +1,6 @@
 /** Every scenario, in the order of the page. */
 import type { Scenario } from '../scenario.ts';
+import { adminPages } from './admin-pages.ts';
 import { busy } from './busy.ts';
 import { bystander } from './bystander.ts';
 import { fleetIdle } from './fleet-idle.ts';
@@ -20,4 +21,5 @@ export const SCENARIOS: readonly Scenario[] = [
   latency,
   throughput,
   fleetIdle,
+  adminPages,
 ];

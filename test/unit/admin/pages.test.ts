@@ -1,8 +1,9 @@
 /** The pages as pure functions: each answers its questions, hostile text stays text, and an empty one says what to do next. */
 import { describe, expect, test } from 'vitest';
-import { WANT_ALL } from '../../../admin/fleet/selection.ts';
+import { HOSTS_PER_PAGE, TARGETS_PER_PAGE, WANT_ALL } from '../../../admin/fleet/selection.ts';
 import type { FleetAnswer } from '../../../admin/fleet/source.ts';
 import { fleetMetrics } from '../../../admin/metrics.ts';
+import { ASSETS } from '../../../admin/static/assets.ts';
 import { releasePage } from '../../../admin/views/act-page.ts';
 import { auditPage } from '../../../admin/views/audit-page.ts';
 import { errorPage } from '../../../admin/views/error-page.ts';
@@ -265,4 +266,24 @@ describe('metrics', () => {
     expect(text).toContain('hobbler_redis_up 0');
     expect(text).not.toContain('hobbler_hosts');
   });
+});
+
+test('the first load of a full fleet page is below 200 KB, styles and script included', () => {
+  const hosts = Array.from({ length: 40 }, (_, n) =>
+    hostExample({
+      host: `host-${1000 + n}.example.com`,
+      reports: Array.from({ length: 10 }, (_, m) => reportExample({ target: `user:customer-${n}-${m}` })),
+    }),
+  );
+  const live = { href: '/events/fleet', digest: 'x'.repeat(16), nowMs: NOW_MS };
+  const body = page({ fleet: fleetExample({ hosts }) });
+  const whole = layout({
+    title: 'Fleet',
+    body: errorPage({ heading: 'x', what: '' }),
+    session: sessionExample(),
+    live,
+  });
+  const assets = Object.values(ASSETS).reduce((sum, { content }) => sum + content.length, 0);
+  expect(body.match(/<tr role="row" data-key/g)!.length).toBe(TARGETS_PER_PAGE + HOSTS_PER_PAGE);
+  expect(Buffer.byteLength(body) + Buffer.byteLength(whole) + assets).toBeLessThan(200_000);
 });
