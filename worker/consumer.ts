@@ -110,6 +110,9 @@ async function applyFleetOrder({ book, reconciler }: ConsumerParts, order: Order
   await reconciler.takeFleet();
   const entry = book.entries.get(order.target);
   if (!entry || entry.order.version < order.version) {
+    // It is there, and an earlier worker saw a newer one that Redis has forgotten.
+    const newest = book.newestVersion(order.target);
+    if (newest > order.version) return { status: 'stale', currentVersion: newest };
     return {
       status: 'refused',
       why: `no such order in the fleet's record: write it to hobbler:fleet first (version ${quote(order.version)})`,

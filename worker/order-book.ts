@@ -73,7 +73,7 @@ export class OrderBook {
     if (order.host !== host && order.host !== FLEET)
       return { status: 'invalid', why: `the order is for host ${order.host}, this is ${host}` };
     // Measured from what stands, too: after Redis's clock was set back, an untarpit can only be one more than that.
-    const aheadMs = order.version - Math.max(redisNowMs(), this.#newestVersion(order.target));
+    const aheadMs = order.version - Math.max(redisNowMs(), this.newestVersion(order.target));
     if (aheadMs > MAX_VERSION_AHEAD_MS)
       return {
         status: 'invalid',
@@ -98,14 +98,14 @@ export class OrderBook {
     return turn;
   }
 
-  /** What an earlier worker saw counts too, in case Redis has forgotten it. */
-  #newestVersion(target: string): number {
+  /** The version that counts for a target: what an earlier worker saw does too, in case Redis has forgotten it. 0: none. */
+  newestVersion(target: string): number {
     return this.#entries.get(target)?.order.version ?? this.#parts.deadlines.versionOf(target);
   }
 
   #applyInTurn(order: Order): OrderResult | Promise<OrderResult> {
     const current = this.#entries.get(order.target);
-    const newest = this.#newestVersion(order.target);
+    const newest = this.newestVersion(order.target);
     if (newest > order.version) return { status: 'stale', currentVersion: newest };
     if (current && current.order.version === order.version) {
       // The same order again. What can change by itself (a user that exists by now, a process table) is tried again.

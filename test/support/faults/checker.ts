@@ -73,8 +73,8 @@ export function endFaults(model: Model, loops: readonly SeenLoop[], facts: HostF
   for (const [target, same] of byTarget) if (same.length > 1) faults.push(`${same.length} loops for ${target}`);
   for (const target of new Set([...model.targets, ...byTarget.keys()])) {
     const seen = byTarget.get(target)?.[0];
-    const { must, may } = model.standing(target);
-    const allowed: (GivenOrder | undefined)[] = [must, ...may];
+    const { must, may, mayBeStale } = model.standing(target);
+    const allowed: (GivenOrder | undefined)[] = [must, ...may, ...(mayBeStale ? [undefined] : [])];
     if (!allowed.some((order) => isAsOrdered(seen, order, nowMs)))
       faults.push(
         `${target}: expected ${allowed.map((order) => wordsOf(order, nowMs)).join(' or ')}, seen ${seenWords(seen)}`,

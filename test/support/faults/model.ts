@@ -46,6 +46,8 @@ export class Model {
   readonly #maybe = new Map<string, Set<GivenOrder>>();
   #stored: { own: Orders; fleet: Orders } = { own: new Map(), fleet: new Map() };
   #snapshot: { own: Orders; fleet: Orders; holds: Set<HoldScope> } | undefined;
+  /** The newest version that was ever on its way to a worker, by target. A host remembers it over a restart of its worker. */
+  readonly #newestSent = new Map<string, number>();
   /** Given, and nobody has said that it arrived: who gave them tries again until somebody does. */
   readonly outbox = new Set<GivenOrder>();
   /** Every order given so far. */
@@ -56,6 +58,7 @@ export class Model {
   /** An order leaves its giver: from here on the worker may learn of it. */
   sent(order: GivenOrder): void {
     this.outbox.add(order);
+    this.#newestSent.set(order.target, Math.max(order.version, this.#newestSent.get(order.target) ?? 0));
     const others = this.#maybe.get(order.target) ?? new Set();
     this.#maybe.set(order.target, others.add(order));
   }
@@ -121,12 +124,15 @@ export class Model {
     return new Set(this.given.map(({ target }) => target));
   }
 
-  /** The order that must stand for a target; one of these may stand in its place, all newer. */
-  standing(target: string): { must: GivenOrder | undefined; may: GivenOrder[] } {
+  /**
+   * The order that must stand for a target; one of these may stand in its place, all newer. Older than what the host once
+   * saw, it may be taken for stale, so that nothing stands: Redis has lost the newer one.
+   */
+  standing(target: string): { must: GivenOrder | undefined; may: GivenOrder[]; mayBeStale: boolean } {
     const all = [this.#known, this.#stored.own, this.#stored.fleet].flatMap((orders) => orders.get(target) ?? []);
     const must = all.reduce<GivenOrder | undefined>((a, b) => (a && a.version >= b.version ? a : b), undefined);
     const may = [...(this.#maybe.get(target) ?? [])].filter(({ version }) => version > (must?.version ?? 0));
-    return { must, may };
+    return { must, may, mayBeStale: (must?.version ?? 0) < (this.#newestSent.get(target) ?? 0) };
   }
 
   /** Who is in the tarpit as far as orders say: for a policy that changes everybody's level. */

@@ -73,8 +73,10 @@ export function isPossible(fault: Fault, parts: Parts, model: Model, world: Worl
       return parts.redis !== 'down' && parts.redis !== 'paused';
     case 'redis-starts':
       return parts.redis === 'down';
-    case 'disk-full':
     case 'journal-full':
+      // A limit on a process that is still being started is not one on the worker alone.
+      return isRunning && !parts.isDiskFull && !parts.isGuardHung && world.isWell();
+    case 'disk-full':
       return isRunning && !parts.isDiskFull && !parts.isGuardHung;
     case 'disk-freed':
       return parts.isDiskFull;

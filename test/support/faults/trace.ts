@@ -25,10 +25,14 @@ const CALL =
   /^(\d+) +(\d+\.\d+) (?:kill\((-?\d+)|tgkill\((-?\d+), -?\d+|pidfd_send_signal\(\d+<(?:pid:(-?\d+)|anon_inode:\[pidfd\])>), (SIG[A-Z0-9]+|0)\b(.*)$/;
 const UNFINISHED = /<unfinished \.\.\.>$/;
 
-/** Processes that the worker or its guard started for themselves: `flock`, `chrt`, `rmdir`, the guard itself. */
-export function parseBirths(text: string): number[] {
+/**
+ * Processes of hobbler's own, threads included: the worker, and whom it or its guard started (`flock`, `chrt`, `rmdir`, the
+ * guard itself). A Node that is told to end before it has handlers sends itself the same signal once more.
+ */
+export function parseOwn(text: string): number[] {
   const returned = /(?:clone3?|v?fork)(?:\(.*| resumed>.*)\) = (\d+)$/gm;
-  return [...text.matchAll(returned)].map((match) => Number(match[1]));
+  const senders = /^(\d+) /gm;
+  return [...text.matchAll(returned), ...text.matchAll(senders)].map((match) => Number(match[1]));
 }
 
 /** Reads strace's lines (`-f -ttt --decode-fds=pidfd`). Throws on a call that it does not understand: none may be missed. */
@@ -54,8 +58,8 @@ export class TraceReader {
   #offset = 0;
   /** The beginning of a line that is not whole yet. */
   #rest = '';
-  /** Whom it has seen started by those it traces. */
-  readonly #births = new Set<number>();
+  /** Hobbler's own, as far as it has seen them. */
+  readonly #own = new Set<number>();
 
   constructor(path: string) {
     this.#path = path;
@@ -72,8 +76,8 @@ export class TraceReader {
     const end = text.lastIndexOf('\n') + 1;
     this.#rest = text.slice(end);
     const whole = text.slice(0, end);
-    for (const pid of parseBirths(whole)) this.#births.add(pid);
-    return parseTrace(whole).filter(({ to }) => !this.#births.has(to));
+    for (const pid of parseOwn(whole)) this.#own.add(pid);
+    return parseTrace(whole).filter(({ to }) => !this.#own.has(to));
   }
 }
 

@@ -114,5 +114,6 @@ describe('what could be known', () => {
     expect(faults()).toEqual([]); // the worker knows better
     model.workerEnded();
     expect(faults(seen('uid:20001', 5))).toEqual([]);
+    expect(faults(), 'a host that remembers the newer one').toEqual([]);
   });
 });

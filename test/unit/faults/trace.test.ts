@@ -1,6 +1,6 @@
 /** Traces of signals: every form of a line that strace writes, and what is found in them. */
 import { describe, expect, it } from 'vitest';
-import { DoubleStops, parseBirths, parseTrace, type SentSignal, strangers } from '../../support/faults/trace.ts';
+import { DoubleStops, parseOwn, parseTrace, type SentSignal, strangers } from '../../support/faults/trace.ts';
 
 const TRACE = `4000  1795200535.312957 kill(4242, SIGSTOP) = 0
 4000  1795200535.313136 pidfd_send_signal(21<pid:4243>, SIGCONT, NULL, 0) = 0
@@ -23,7 +23,7 @@ describe('a trace', () => {
       '4001 SIGSTOP 4245 true',
     ]);
     expect(parseTrace(TRACE)[0]!.atMs).toBeCloseTo(1_795_200_535_312.957);
-    expect(parseBirths(TRACE)).toEqual([4010, 4011]);
+    expect(new Set(parseOwn(TRACE))).toEqual(new Set([4000, 4001, 4010, 4011]));
   });
 
   it('that is not understood is no trace: a signal could hide in it', () => {
