@@ -24,12 +24,22 @@ export interface Outcome {
 /** What is known when outcomes are told. */
 export interface Known {
   fleet: Fleet;
-  /** Its targets, by `standingKey`. */
-  rows: ReadonlyMap<string, TargetRow>;
+  /** Its targets by name, then by host: an order for the fleet is told of a thousand hosts at a time. */
+  rows: ReadonlyMap<string, ReadonlyMap<string, TargetRow>>;
   /** What hosts answered, by `answerKey`. */
   answers: ReadonlyMap<string, HostAnswer>;
   /** The order or tombstone of targets that no host reports, by `standingKey`. */
   standing: ReadonlyMap<string, Order>;
+}
+
+export function rowsByTarget(targets: readonly TargetRow[]): Map<string, Map<string, TargetRow>> {
+  const rows = new Map<string, Map<string, TargetRow>>();
+  for (const row of targets) {
+    const ofTarget = rows.get(row.target);
+    if (ofTarget) ofTarget.set(row.host, row);
+    else rows.set(row.target, new Map([[row.host, row]]));
+  }
+  return rows;
 }
 
 export function standingKey(host: string, target: string): string {
@@ -67,8 +77,9 @@ function ofOrder(entry: AuditEntry, host: string, target: string, known: Known):
   const { fleet } = known;
   const version = Number(entry.fields.version);
   const isTarpit = entry.fields.action === 'tarpit';
+  const seenOn = known.rows.get(target);
   const told = (row: Pick<HostRow, 'host' | 'liveness'>): Outcome => {
-    const seen = known.rows.get(standingKey(row.host, target)) ?? null;
+    const seen = seenOn?.get(row.host) ?? null;
     const part = { host: row.host, liveness: row.liveness, target, version, isTarpit, seen };
     return { host: row.host, target, version, ...(isTarpit ? ofTarpit(part, known) : ofUntarpit(part, known)) };
   };
@@ -116,8 +127,8 @@ function ofTarpit(part: Part, known: Known): Told {
   if (answer !== null && answer.result.status !== 'applied')
     return { state: 'failed', words: resultWords(answer.result) };
   if (answer !== null) return { state: 'over', words: 'it was slowed, and is so no more' };
-  const order = seen?.order ?? known.standing.get(standingKey(part.host, part.target));
-  if (order === undefined || order === null) return { state: 'over', words: 'its time is over' };
+  const order = seen?.order ?? standingOf(part.host, part.target, known.standing);
+  if (order === null) return { state: 'over', words: 'its time is over' };
   if (order.action === 'tarpit' && order.expiresAt <= known.fleet.nowMs)
     return { state: 'over', words: 'its time is over' };
   return waiting(part.liveness, 'its worker has not said anything of it yet');
@@ -180,11 +191,16 @@ function ofRemoval(host: string, fleet: Fleet): Outcome {
 
 /** An order that overtook this one: the one in force, or what stands where nothing is reported. */
 function newerOrder({ host, target, version, seen }: Part, { standing }: Known): Order | null {
-  const order = seen?.order ?? standing.get(standingKey(host, target)) ?? null;
+  const order = seen?.order ?? standingOf(host, target, standing);
   return order !== null && order.version > version ? order : null;
 }
 
+function standingOf(host: string, target: string, standing: Known['standing']): Order | null {
+  return standing.size === 0 ? null : (standing.get(standingKey(host, target)) ?? null);
+}
+
 function answerOf({ host, target, version }: Part, { answers }: Known): HostAnswer | null {
+  if (answers.size === 0) return null;
   return answers.get(answerKey(host, target, version)) ?? null;
 }
 

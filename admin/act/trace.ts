@@ -8,7 +8,7 @@ import type { Redis } from '../../shared/redis/connection.ts';
 import { readStanding } from '../../shared/redis/desired.ts';
 import { type ActParts, type AuditEntry, readAnswers, readEntry, readParts } from '../audit.ts';
 import type { Fleet } from '../fleet/model.ts';
-import { type Known, type Outcome, outcomesOf, standingKey } from './outcome.ts';
+import { type Known, type Outcome, outcomesOf, rowsByTarget, standingKey } from './outcome.ts';
 
 export interface Trace {
   entry: AuditEntry;
@@ -51,7 +51,7 @@ export class Traces {
 
   /** What is needed to tell what came of these entries. Rejects when Redis is away. */
   async know(entries: readonly AuditEntry[], fleet: Fleet): Promise<Known> {
-    const rows = new Map(fleet.targets.map((row) => [standingKey(row.host, row.target), row]));
+    const rows = rowsByTarget(fleet.targets);
     const orders = entries.filter(({ fields }) => fields.version !== undefined && fields.target !== undefined);
     const hosts = new Set(orders.map(({ fields }) => fields.host));
     const [answers, standing] = await Promise.all([
@@ -67,7 +67,7 @@ export class Traces {
     for (const { fields } of orders) {
       const place = { host: fields.host!, target: fields.target! };
       const key = standingKey(place.host, place.target);
-      if (!rows.has(key) && wanted.size < MAX_STANDING_LOOKUPS) wanted.set(key, place);
+      if (!rows.get(place.target)?.has(place.host) && wanted.size < MAX_STANDING_LOOKUPS) wanted.set(key, place);
     }
     const found = await Promise.all(
       [...wanted].map(async ([key, { host, target }]) => [key, await readStanding(this.#redis, host, target)] as const),

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { localPath } from '../../../admin/access/gate.ts';
 import { isPasswordHash } from '../../../admin/password.ts';
-import { holdForm, releaseForm } from '../../../admin/routes/act-input.ts';
+import { exemptForm, extendForm, holdForm, releaseForm, tarpitForm } from '../../../admin/routes/act-input.ts';
 import { parseInput } from '../../../admin/routes/input.ts';
 import { parseListen } from '../../../cli/listen.ts';
 import { parseDirectOrder } from '../../../producer/direct-orders.ts';
@@ -161,10 +161,13 @@ export const SERVICE_PARSERS: readonly FuzzedParser[] = [
       'host=web-1&target=user%3Aalice&reason=he+asked',
       'host=*&target=pid%3A1%402&reason=x',
       'host=web-1&reason=%C3%BC',
+      'account=alice&keep=24h&reason=because',
+      'host=web-1&target=uid:1001&for=1h30m&reason=because',
+      'host=web-1&target=uid:1001&level=own&runMs=10&stopMs=200&mechanism=freezer&for=45m&account=&reason=because',
     ),
     check: (bytes) => {
       const fields = Object.fromEntries(new URLSearchParams(bytes.toString()));
-      for (const form of [releaseForm, holdForm]) {
+      for (const form of [releaseForm, holdForm, exemptForm, extendForm, tarpitForm]) {
         const input = taken(() => parseInput<typeof form>(form, fields));
         if (input) assert.ok(input.reason.length > 0 && !hasControls(input.reason));
       }

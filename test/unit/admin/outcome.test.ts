@@ -1,6 +1,6 @@
 /** What came of an order, told by what its host reports and answered: never done because it was sent. */
 import { describe, expect, test } from 'vitest';
-import { type Known, type Outcome, outcomesOf, standingKey, tally } from '../../../admin/act/outcome.ts';
+import { type Known, type Outcome, outcomesOf, rowsByTarget, standingKey, tally } from '../../../admin/act/outcome.ts';
 import { type AuditEntry, answerKey } from '../../../admin/audit.ts';
 import type { Fleet } from '../../../admin/fleet/model.ts';
 import { entryPage, entryTitle } from '../../../admin/views/entry-page.ts';
@@ -27,7 +27,7 @@ function tell(what: AuditEntry, { host = {}, orders = [], answer, fleet }: Given
   const seen = fleet ?? fleetExample({ hosts: [hostExample(host)], hostOrders: { 'web-1': desired(...orders) } });
   const known: Known = {
     fleet: seen,
-    rows: new Map(seen.targets.map((row) => [standingKey(row.host, row.target), row])),
+    rows: rowsByTarget(seen.targets),
     answers: new Map(
       answer ? [[answerKey('web-1', 'user:alice', LATER), { result: { ...answer }, atMs: LATER + 10 }]] : [],
     ),
