@@ -102,7 +102,7 @@ export class ProxyLogin {
     const [oldest] = this.#sessions.keys();
     if (this.#sessions.size >= MAX_PEOPLE) this.#sessions.delete(oldest!);
     const csrf = randomBytes(TOKEN_BYTES).toString('base64url');
-    const session: Session = { user, role, csrf, via: 'proxy', notice: null };
+    const session: Session = { user, role, csrf, via: 'proxy' };
     this.#sessions.set(key, session);
     return session;
   }

@@ -22,8 +22,6 @@ export interface Session {
   readonly csrf: string;
   /** Who says that it is him: the password that opened it, or a proxy at each request. */
   readonly via: 'password' | 'proxy';
-  /** Said once on the next page. */
-  notice: string | null;
 }
 
 interface Entry {
@@ -46,7 +44,7 @@ export class Sessions {
     if (this.#entries.size >= MAX_SESSIONS) this.#dropLeastUsed();
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
     const csrf = randomBytes(TOKEN_BYTES).toString('base64url');
-    const session: Session = { user, role, csrf, via: 'password', notice: null };
+    const session: Session = { user, role, csrf, via: 'password' };
     const nowMs = this.#clock.bootMs();
     this.#entries.set(keyOf(token), { session, openedAtMs: nowMs, lastUsedAtMs: nowMs });
     return { token, session };

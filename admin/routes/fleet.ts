@@ -1,7 +1,6 @@
 /** The fleet page and the same as JSON for programs, and the metrics. Reads only. */
 import type { FastifyInstance } from 'fastify';
 import { sessionOf } from '../access/gate.ts';
-import type { Session } from '../access/sessions.ts';
 import { fleetMetrics } from '../metrics.ts';
 import { fleetFrame, fleetParts } from '../views/fleet-page.ts';
 import { layout } from '../views/layout.ts';
@@ -12,13 +11,6 @@ import type { Parts } from './parts.ts';
 
 const HTML = 'text/html; charset=utf-8';
 
-/** What the last act left to say; once. */
-function takeNotice(session: Session): string | null {
-  const { notice } = session;
-  session.notice = null;
-  return notice;
-}
-
 export function addFleetRoutes(app: FastifyInstance, { source, sendEvents }: Parts): void {
   app.get('/', async (request, reply) => {
     const session = sessionOf(request);
@@ -27,7 +19,7 @@ export function addFleetRoutes(app: FastifyInstance, { source, sendEvents }: Par
     const parts = fleetParts({ answer: source.now(), wanted, mayAct: session.role === 'operator' });
     const live = liveOf(fleetPath(wanted, {}, '/events/fleet'), parts, source.nowMs);
     const page = { title: 'Fleet', body: fleetFrame(wanted, parts), session, section: 'fleet', live } as const;
-    return reply.type(HTML).send(layout({ ...page, notice: takeNotice(session) }));
+    return reply.type(HTML).send(layout(page));
   });
 
   app.get('/events/fleet', EVENTS, async (request, reply) => {

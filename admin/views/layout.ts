@@ -1,5 +1,5 @@
 /**
- * The frame of every page: head, navigation, who is logged in, the notice of the last act. Knows no hobbler data. All
+ * The frame of every page: head, navigation, who is logged in. Knows no hobbler data. All
  * styles and scripts are files of our own (the CSP allows nothing else), named with their hash so that browsers keep them.
  */
 import type { Session } from '../access/sessions.ts';
@@ -13,8 +13,6 @@ export interface Page {
   body: Html;
   session: Session | null;
   section?: Section;
-  /** Said once, above the page. */
-  notice?: string | null;
   /** The page keeps itself true: by a stream of events, without scripts by loading itself anew every 10 s. */
   live?: Live;
 }
@@ -33,7 +31,7 @@ const STYLES = ['base.css', 'tables.css', 'forms.css', 'acts.css', 'pages.css'] 
 /** Without scripts a page reloads whole, so less often. */
 const RELOAD_EVERY_S = 10;
 
-export function layout({ title, body, session, section, notice, live }: Page): string {
+export function layout({ title, body, session, section, live }: Page): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -54,7 +52,6 @@ ${
 <a class="skip" href="#main">Skip to the page</a>
 ${session && navigation(session, section)}
 <main id="main" tabindex="-1"${live && html` data-events="${live.href}" data-digest="${live.digest}" data-now="${live.nowMs}"`}>
-${notice && html`<p class="notice" role="status">${notice}</p>`}
 ${body}
 </main>
 </body>

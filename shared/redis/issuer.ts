@@ -100,6 +100,7 @@ export class OrderIssuer {
         action: order.action,
         host: order.host,
         target: order.target,
+        account: order.account,
         version: order.version,
         reason: order.reason,
         by: order.by,

@@ -115,7 +115,7 @@ export function fleetExample({
 }
 
 export function sessionExample(changes: Partial<Session> = {}): Session {
-  return { user: 'ann', role: 'operator', csrf: 'csrf-of-this-session', via: 'password', notice: null, ...changes };
+  return { user: 'ann', role: 'operator', csrf: 'csrf-of-this-session', via: 'password', ...changes };
 }
 
 /** Everything that could break out of text, of an attribute, or of a tag. */
