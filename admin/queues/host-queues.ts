@@ -12,7 +12,7 @@ import { hostName } from '../../shared/order.ts';
 import { openQueue, type Queue } from '../../shared/queue.ts';
 import type { Redis } from '../../shared/redis/connection.ts';
 import { MAX_TARGET_CHARS } from '../../shared/target.ts';
-import { link } from '../views/html.ts';
+import { hostPath } from '../views/paths.ts';
 import { GROUP_DELIMITER, queueName } from './names.ts';
 
 export const LOOK_EVERY_MS = 10_000;
@@ -26,7 +26,7 @@ class HostAdapter extends BullMQAdapter {
       displayName: host,
       delimiter: GROUP_DELIMITER,
       description: `Orders for ${host}`,
-      externalJobUrl: ({ data }) => targetOnFleetPage(data),
+      externalJobUrl: ({ data }) => targetOnHostPage(host, data),
     });
     this.#name = queueName(host);
   }
@@ -49,11 +49,11 @@ class HostAdapter extends BullMQAdapter {
   }
 }
 
-/** From a job to what became of its target. What is no order leads to the whole fleet. */
-function targetOnFleetPage(order: unknown) {
+/** From a job to what became of its target. What is no order leads to the host. */
+function targetOnHostPage(host: string, order: unknown) {
   const target = (order as { target?: unknown } | null)?.target;
   const isTarget = typeof target === 'string' && target.length <= MAX_TARGET_CHARS;
-  return { displayText: 'In the fleet', href: link('/', { q: isTarget ? target : undefined }) };
+  return { displayText: 'On its host', href: isTarget ? hostPath(host, target) : hostPath(host) };
 }
 
 export class HostQueues {

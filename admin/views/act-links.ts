@@ -3,7 +3,6 @@
  * none; the server would refuse him anyway.
  */
 import {
-  exemptLink,
   extendLink,
   holdLink,
   releaseFleetLink,
@@ -35,11 +34,6 @@ export function hostActs({ host, hold, targets, liveness }: HostRow): Html {
   const act = (href: string, words: string, kind = '') =>
     html`<a class="button ${kind}" href="${href}" aria-label="${words}: ${host}">${words}</a>`;
   return html`<div class="acts">${liveness === 'lost' && act(removeHostLink(host), 'Remove', 'quiet')}${targets > 0 && act(releaseHostLink(host), 'Release all')}${hold ? act(unholdLink(host), 'Lift hold') : act(holdLink(host), 'Hold')}</div>`;
-}
-
-/** Of one account. */
-export function accountActs(account: string): Html {
-  return html`<a class="button" href="${exemptLink(account)}">Keep ${account} out</a>`;
 }
 
 /** Of the whole fleet. */

@@ -199,8 +199,8 @@ describe.skipIf(CHROMIUM === undefined)('a person at the page', () => {
     await fast();
     // bull-board opens what is elsewhere beside itself.
     const opened = page.context().waitForEvent('page');
-    await page.getByRole('link', { name: 'In the fleet' }).click();
-    await (await opened).getByRole('heading', { name: 'Fleet', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'On its host' }).click();
+    await (await opened).getByRole('heading', { name: 'web-1', exact: true }).waitFor();
     expect(browser.complaints).toEqual([]);
   });
 

@@ -86,7 +86,7 @@ describe('bull-board', () => {
   test('leads from a job to its target in the fleet, and from an order to its job', async () => {
     const viewer = await new Browser(url).logIn('vic');
     const list = await (await viewer.get('/queues/api/queues?activeQueue=web%3Aweb-1&status=waiting&page=1')).text();
-    expect(list).toContain(JSON.stringify({ displayText: 'In the fleet', href: '/?q=user%3Aalice' }));
+    expect(list).toContain(JSON.stringify({ displayText: 'On its host', href: '/hosts/web-1?target=user%3Aalice' }));
     const { host, target, version } = tarpitExample();
     const found = await viewer.get(orderJobLink({ host, target, version }));
     expect(found.status).toBe(303);
