@@ -11,7 +11,9 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readingSchema } from '../../../producer/reading.ts';
 import {
+  explainedKey,
   fleetKeys,
+  historyKey,
   hostKeys,
   idempotencyKey,
   ledgerKey,
@@ -66,6 +68,8 @@ describe('the tables', () => {
       ...Object.values(hostKeys).map((key) => key('HOST')),
       ...Object.values(fleetKeys),
       ledgerKey('ACCOUNT'),
+      historyKey('ACCOUNT'),
+      explainedKey('ACCOUNT'),
       idempotencyKey('DIGEST'),
       ...Object.values(ledgerKeys),
       'hobbler:{HOST}:orders:…',
