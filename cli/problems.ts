@@ -4,7 +4,7 @@
  * counts for nothing; that it is lost does.
  */
 import type { FleetView, HostView } from '../shared/redis/fleet.ts';
-import type { Report } from '../shared/report.ts';
+import { isNotDone, isTrouble, type Report } from '../shared/report.ts';
 import { EXIT } from './exit.ts';
 import { count, formatAge, formatRatio, type Palette, plain } from './print.ts';
 
@@ -17,7 +17,6 @@ export interface Problem {
 
 /** So many are listed for people; JSON has them all. */
 const LISTED = 10;
-const NOT_DONE: readonly Report['state'][] = ['denied', 'unsupported', 'refused'];
 
 /** Everything that somebody should look at, hosts in their order, each before its targets. */
 export function problemsOf({ hosts, nowMs }: FleetView): Problem[] {
@@ -25,16 +24,6 @@ export function problemsOf({ hosts, nowMs }: FleetView): Problem[] {
     ...problemsOfHost(view, nowMs).map((what) => ({ host: view.host, target: null, what })),
     ...(view.liveness === 'lost' ? [] : problemsOfTargets(view)),
   ]);
-}
-
-/** Whether an order with this state was given and is not carried out. */
-export function isNotDone(state: Report['state']): boolean {
-  return NOT_DONE.includes(state);
-}
-
-/** Whether an order on this target is not carried out, or to no effect. */
-export function isTrouble({ state, effective }: Report): boolean {
-  return effective === false || isNotDone(state);
 }
 
 /** 3: nobody has ever reported; 1: something is wrong; else 0. */

@@ -59,6 +59,18 @@ export const reportSchema = z.looseObject({
 /** One target as its worker sees it. Times in milliseconds of Redis's clock. */
 export type Report = z.infer<typeof reportSchema>;
 
+const NOT_DONE: readonly TargetState[] = ['denied', 'unsupported', 'refused'];
+
+/** Whether an order with this state was given and is not carried out. */
+export function isNotDone(state: TargetState): boolean {
+  return NOT_DONE.includes(state);
+}
+
+/** Whether an order on this target is not carried out, or to no effect: the same for pages, terminal and exit codes. */
+export function isTrouble({ state, effective }: Pick<Report, 'state' | 'effective'>): boolean {
+  return effective === false || isNotDone(state);
+}
+
 export const mechanismProbe = z.object({ supported: z.boolean(), why: z.string() });
 export type MechanismProbe = z.infer<typeof mechanismProbe>;
 

@@ -3,6 +3,7 @@
  * it is read at 3 a.m. It decides nothing and is not the place for alert thresholds (those are the metrics').
  */
 import { formatDuration } from '../../shared/duration.ts';
+import { isNotDone } from '../../shared/report.ts';
 import type { Fleet, TargetRow } from './model.ts';
 
 export interface Attention {
@@ -20,6 +21,8 @@ export function attentionFor(fleet: Fleet): Attention[] {
   const lines: Attention[] = [];
   const add = (level: Attention['level'], what: string, todo: string) => lines.push({ level, what, todo });
 
+  // What a lost host last said of its targets counts for nothing; that it is lost does.
+  const told = fleet.targets.filter(({ report, liveness }) => report !== null && liveness !== 'lost');
   const lost = fleet.hosts.filter((host) => host.liveness === 'lost');
   if (lost.length > 0) {
     add(
@@ -36,11 +39,11 @@ export function attentionFor(fleet: Fleet): Attention[] {
       'Nobody would release what the worker stopped if it died. Restart the worker there.',
     );
   }
-  const without = fleet.targets.filter(({ report }) => report?.effective === false);
+  const without = told.filter(({ report }) => report!.effective === false);
   if (without.length > 0) {
     add('bad', `No effect on ${targetNames(without)}`, 'Asked to slow down, and did not. See its mechanism and state.');
   }
-  const refused = fleet.targets.filter(({ report }) => isNotApplied(report?.state));
+  const refused = told.filter(({ report }) => isNotDone(report!.state));
   if (refused.length > 0) {
     add('warn', `Not applied: ${targetNames(refused)}`, 'The state column says why the host would not or could not.');
   }
@@ -64,10 +67,6 @@ export function attentionFor(fleet: Fleet): Attention[] {
     );
   }
   return lines.sort((a, b) => (a.level === b.level ? 0 : a.level === 'bad' ? -1 : 1));
-}
-
-function isNotApplied(state: string | undefined): boolean {
-  return state === 'denied' || state === 'unsupported' || state === 'refused';
 }
 
 /** Whether a living host should have acted on this by now, and has not. */

@@ -3,7 +3,7 @@
  * thousands does not make a page of megabytes. Pure. What it needs again and again of a row is kept beside the row, which
  * stays the same object for as long as nothing of it changed.
  */
-import { type TargetState, targetStates } from '../../shared/report.ts';
+import { isTrouble as isReportTrouble, targetStates } from '../../shared/report.ts';
 import type { Fleet, HostRow, TargetRow } from './model.ts';
 
 /** With these a full page is 140 KB, and the first load with its styles and script stays below 200. */
@@ -111,11 +111,9 @@ function passes(row: TargetRow, filter: TargetFilter): boolean {
   return row.report?.state === filter;
 }
 
-const NOT_DONE: readonly (TargetState | undefined)[] = ['denied', 'unsupported', 'refused'];
-
 /** An order that is not carried out, or to no effect, or of which nobody can say what became of it. */
 export function isTrouble({ report, liveness }: TargetRow): boolean {
-  return report?.effective === false || NOT_DONE.includes(report?.state) || liveness === 'lost';
+  return liveness === 'lost' || (report !== null && isReportTrouble(report));
 }
 
 /** Ordered, and the worker has not said that it is done: put in, or let go. */

@@ -2,8 +2,9 @@
  * The columns of targets: how each is called, sorted and written. `top` and `status` show the same ones. Pure. Unknown is
  * `?`, never zero (invariant 9); what cannot be had is `-`.
  */
+
+import { isTrouble } from '../../shared/report.ts';
 import { formatAge, formatRatio, type Palette, plain } from '../print.ts';
-import { isTrouble } from '../problems.ts';
 import type { TargetRow } from './rows.ts';
 
 export const COLUMN_IDS = [

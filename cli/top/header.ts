@@ -3,9 +3,8 @@
  * fleet is summed up once per look; only the words are made for each frame.
  */
 import type { FleetView, HostView } from '../../shared/redis/fleet.ts';
-import { type TargetState, targetStates } from '../../shared/report.ts';
+import { isNotDone, type TargetState, targetStates } from '../../shared/report.ts';
 import { columnsOf, count, formatAge, formatRatio, type Palette, plain } from '../print.ts';
-import { isNotDone } from '../problems.ts';
 
 /** The largest of the hosts that say it, and which one; null: nobody does. */
 interface Worst {
