@@ -81,6 +81,9 @@ export function endFaults(model: Model, loops: readonly SeenLoop[], facts: HostF
       );
   }
   if (faults.length > 0) return faults;
+  for (const { target, state } of loops)
+    if ((state === 'gone' || state === 'denied') && membersOf(target, model.processes, facts).length > 0)
+      faults.push(`${target}: ${state}, and its processes are there`);
   const carried = loops.filter(({ state }) => state !== 'denied' && state !== 'gone');
   const owners = ownersOf(carried, model.processes, facts);
   for (const loop of carried) {

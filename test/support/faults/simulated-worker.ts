@@ -24,6 +24,7 @@ import { SIGNALS_ONLY } from '../../../worker/mechanisms/probe.ts';
 import { OrderBook } from '../../../worker/order-book.ts';
 import type { Pidfds } from '../../../worker/process/pidfd.ts';
 import { Proc } from '../../../worker/process/proc.ts';
+import type { Sent } from '../../../worker/process/signals.ts';
 import { ProcessTable } from '../../../worker/process/table.ts';
 import { RECONCILE_EVERY_MS, Reconciler } from '../../../worker/reconciler.ts';
 import { RedisTime } from '../../../worker/redis-time.ts';
@@ -206,14 +207,18 @@ export class SimulatedWorker {
     };
   }
 
-  /** A worker that does not run sends nothing. */
+  /** A dead worker sends nothing; a hung one, as soon as it wakes, what it was about to send. */
   #ownPidfds(pidfds: Pidfds): Pidfds {
+    const guarded = (send: (pidfd: number) => Sent) => (pidfd: number) => {
+      if (this.state === 'runs') return send(pidfd);
+      if (this.state === 'dead') return 'gone';
+      this.#backlog.push(() => send(pidfd));
+      return 'sent';
+    };
     return {
       ...pidfds,
-      open: (pid) => pidfds.open(pid),
-      stop: (pidfd) => (this.state === 'runs' ? pidfds.stop(pidfd) : 'gone'),
-      continue: (pidfd) => (this.state === 'runs' ? pidfds.continue(pidfd) : 'gone'),
-      close: (pidfd) => pidfds.close(pidfd),
+      stop: guarded((pidfd) => pidfds.stop(pidfd)),
+      continue: guarded((pidfd) => pidfds.continue(pidfd)),
     };
   }
 

@@ -59,6 +59,7 @@ describe('the end state', () => {
     ['there are two loops', [seen('uid:20001', 5), seen('uid:20001', 5)]],
     ['a process is missing', [seen('uid:20001', 5, { processes: 1 })]],
     ['it is held by nobody', [seen('uid:20001', 5, { state: 'held' })]],
+    ['it is given up while its processes live', [seen('uid:20001', 5, { state: 'gone', processes: 0 })]],
     ['somebody else is in', [seen('uid:20001', 5), seen('uid:20002', 9)]],
   ])('is wrong when %s', (_, loops) => {
     carriedOut('uid:20001', 5);
