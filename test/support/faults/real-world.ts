@@ -26,7 +26,7 @@ import { RealRedis } from './real-redis.ts';
 import { RealWorker } from './real-worker.ts';
 import { StateDisk } from './state-disk.ts';
 import { DoubleStops, strangers, TraceReader } from './trace.ts';
-import type { World } from './world.ts';
+import type { RealWorldOptions, World } from './world.ts';
 
 const HOST = 'web-1';
 const OBSERVED = `hobbler:{${HOST}}:observed`;
@@ -39,16 +39,8 @@ const FOREIGN_LEASE_MS = 6_000;
 /** A worker that hangs and is asked to end does not; its supervisor waits, and kills. */
 const STOP_LIMIT_MS = 5_000;
 
+const LOSES_LEASE: readonly Fault[] = ['redis-flushed', 'redis-lost', 'redis-restored', 'lease-taken'];
 const HOUR_MS = 3_600_000;
-
-export interface RealWorldOptions {
-  /** Worker and guard under strace. */
-  isTraced: boolean;
-  /** Between two looks at a condition, milliseconds: how fine times to release are measured. */
-  lookEveryMs?: number;
-  /** A target that is no part of any history. */
-  ignores?: string;
-}
 
 export class RealWorld implements World {
   readonly #redis: RealRedis;
@@ -64,6 +56,7 @@ export class RealWorld implements World {
   readonly #ignores: string | undefined;
   #worker: RealWorker;
   #second: { worker: RealWorker; disk: StateDisk } | undefined;
+  #hasLostLease = false;
   /** Signals held against identities so far. */
   signals = 0;
   #hungGuard: ProcessId | undefined;
@@ -172,6 +165,9 @@ export class RealWorld implements World {
 
   async fault(fault: Fault): Promise<void> {
     const worker = this.#worker;
+    // Two may then be in charge until the first one's next beat, within 5 s.
+    if (LOSES_LEASE.includes(fault)) this.#hasLostLease = true;
+    if (fault === 'second-worker') this.#hasLostLease = false;
     const { server } = this.#redis;
     switch (fault) {
       case 'worker-killed':
@@ -322,7 +318,10 @@ export class RealWorld implements World {
     const sent = this.#traces.flatMap((trace) => trace.next()).sort((a, b) => a.atMs - b.atMs);
     if (sent.length === 0) return;
     this.signals += sent.length;
-    this.#offences.push(...strangers(sent, this.#nursery.lifetimes()), ...this.#doubles.take(sent));
+    this.#offences.push(
+      ...strangers(sent, this.#nursery.lifetimes()),
+      ...this.#doubles.take(sent).filter(() => !this.#hasLostLease),
+    );
   }
 
   hasGuard(): boolean {

@@ -43,6 +43,15 @@ export interface World {
   said(): string;
 }
 
+export interface RealWorldOptions {
+  /** Worker and guard under strace. */
+  isTraced: boolean;
+  /** Between two looks at a condition, milliseconds: how fine times to release are measured. */
+  lookEveryMs?: number;
+  /** A target that is no part of any history. */
+  ignores?: string;
+}
+
 /** How long each kind of release took, and how often each fault was done. One per run. */
 export interface Figures {
   histories: number;
