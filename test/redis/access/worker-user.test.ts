@@ -9,6 +9,7 @@ import { openQueue } from '../../../shared/queue.ts';
 import { connectRedis, type Redis } from '../../../shared/redis/connection.ts';
 import { hold, unhold } from '../../../shared/redis/fleet.ts';
 import { OrderIssuer, type OrderRequest } from '../../../shared/redis/issuer.ts';
+import { LOOKING_TTL_MS, treesSchema } from '../../../shared/trees.ts';
 import { expectNothingLeft, readState, spawnSpinner, type TestProcess, until } from '../../support/processes.ts';
 import { type RedisWithUsers, startRedisWithUsers } from '../../support/redis-users.ts';
 import { removeStateDirs, startWorker, type TestWorker } from '../../support/worker.ts';
@@ -132,6 +133,19 @@ describe('a worker under the user of its host', () => {
     await seen('a second try to come', async () => (await unlucky.getState()) === 'delayed');
     await redis.root.del(hostKeys.desired('web-1'));
     await seen('its success', async () => (await unlucky.getState()) === 'completed');
+  });
+
+  it("tells a target's processes to who looks, and to nobody else", async () => {
+    await give(order('tarpit'));
+    await stops();
+    expect(await redis.root.exists(hostKeys.trees('web-1'))).toBe(0);
+    await redis.root.set(hostKeys.looking('web-1'), JSON.stringify([TARGET]), 'PX', LOOKING_TTL_MS);
+    await seen('its processes', async () => {
+      const { trees } = treesSchema.parse(JSON.parse((await redis.root.get(hostKeys.trees('web-1')))!));
+      return trees[0]!.processes.some(({ pid, spared }) => pid === spinner.pid && spared === null);
+    });
+    expect(await redis.root.pttl(hostKeys.trees('web-1'))).toBeGreaterThan(0);
+    await letGo();
   });
 
   it('publishes its meter', async () => {

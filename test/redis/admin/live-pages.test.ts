@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Patch } from '../../../admin/live/patch.ts';
 import type { AdminService } from '../../../admin/service.ts';
-import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
+import { fleetKeys, historyKey, hostKeys } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import type { Redis } from '../../../shared/redis/connection.ts';
 import { hold, unhold } from '../../../shared/redis/fleet.ts';
@@ -169,6 +169,59 @@ describe('an open fleet page', () => {
     await page.patchWith('user:alice');
     await admin.stop();
     await until(() => page.isOver, { deadlineMs: 5_000, what: 'the end of the stream' });
+  });
+});
+
+describe('an open page of one host', () => {
+  test('asks its worker for the processes of a target, and shows what it answers', async () => {
+    const page = await openPage(await new Browser(url).logIn('vic'), '/events/hosts/web-1?target=user:alice');
+    await page.patchWith('Asking the worker of web-1');
+    expect(JSON.parse((await redis.get(hostKeys.looking('web-1')))!)).toEqual(['user:alice']);
+    expect(await redis.pttl(hostKeys.looking('web-1'))).toBeGreaterThan(0);
+    const process = { pid: 812, ppid: 1, startTicks: 5, comm: 'make', state: 'T', uid: 1_001 };
+    const processes = [{ ...process, cpuMs: 10, shareRatio: null, spared: null }];
+    const trees = [{ target: 'user:alice', processes, leftOut: 0 }];
+    await redis.set(hostKeys.trees('web-1'), JSON.stringify({ v: 1, atMs: Date.now(), trees }), 'PX', 10_000);
+    await page.patchWith('make');
+    await redis.xadd(
+      hostKeys.audit('web-1'),
+      '*',
+      'action',
+      'tarpit',
+      'target',
+      'user:zoe',
+      'result',
+      '{"status":"gone"}',
+    );
+    await page.patchWith('user:zoe');
+  });
+
+  test('is a page that answers at once, and 404 for a host that nobody knows', async () => {
+    const browser = await new Browser(url).logIn('vic');
+    expect(await (await browser.get('/hosts/web-1')).text()).toContain('Never hobbled here');
+    expect((await browser.get('/hosts/nobody')).status).toBe(404);
+    expect((await browser.get('/hosts/web-1?target=nonsense')).status).toBe(400);
+  });
+});
+
+describe('an open page of one account', () => {
+  test('follows what the producer writes down, and an account of any name has one', async () => {
+    const name = 'a/b ü?&#"<x>';
+    const browser = await new Browser(url).logIn('ann');
+    expect((await browser.get(`/accounts/${encodeURIComponent(name)}`)).status).toBe(200);
+    const page = await openPage(browser, `/events/accounts/${encodeURIComponent(name)}`);
+    await page.patchWith('noted nothing of this account');
+    const entry = {
+      kind: 'change',
+      subject: 'account',
+      change: 'in',
+      hobble: null,
+      limit: null,
+      level: null,
+      why: 'over',
+    };
+    await redis.xadd(historyKey(name), '*', 'entry', JSON.stringify(entry));
+    await page.patchWith('put in');
   });
 });
 
