@@ -296,6 +296,15 @@ describe('under a Node that is too old, its own one', () => {
     expect(isAlive(command)).toBe(false);
   });
 
+  test('gives a worker the small heap that it gives itself elsewhere', async () => {
+    const waiting = await start(['worker', '--host', 'x'], {}, old);
+    const own = await until(() => descendantsOf(waiting.pid)[0], { deadlineMs: 10_000, what: 'its own Node' });
+    register(own!.pid, 'its own Node');
+    expect(readFileSync(`/proc/${own!.pid}/cmdline`, 'latin1')).toContain('\0--max-semi-space-size=4\0');
+    waiting.child.kill('SIGKILL');
+    await until(() => !isAlive(own!), { deadlineMs: 10_000, what: 'the end of both' });
+  });
+
   test('lets everything go and ends when what stands in for it is killed', async () => {
     const { run, command } = await startCommand();
     const [own] = descendantsOf(run.pid);
