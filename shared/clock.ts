@@ -18,6 +18,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Milliseconds since boot, time asleep included. */
   bootMs(): number;
+  /** Does nothing for that long, and lets nothing of this process run: for waits far shorter than a timer's. */
+  nap(forMs: number): void;
   /** Calls `run` once after `delayMs`. */
   after(delayMs: number, run: () => void): Timer;
   /** Calls `run` every `periodMs` until cancelled; a slow `run` delays the next call and is never overlapped. */
@@ -57,10 +59,17 @@ function bootMs(): number {
   return bootReading.bootMs + nowMs - bootReading.atMs;
 }
 
+const NOBODY_WAKES = new Int32Array(new SharedArrayBuffer(4));
+
+function nap(forMs: number): void {
+  Atomics.wait(NOBODY_WAKES, 0, 0, forMs);
+}
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   bootMs,
+  nap,
   after,
   every,
 };

@@ -37,6 +37,10 @@ export class FakeClock implements Clock {
     return this.#bootMs;
   }
 
+  nap(forMs: number): void {
+    this.stall(forMs);
+  }
+
   after(delayMs: number, run: () => void): Timer {
     const pending = { dueMs: this.#monotonicMs + Math.max(0, delayMs), run };
     this.#pending.add(pending);

@@ -26,6 +26,7 @@ const LOOK_EVERY_MS = 1_000;
 /** How long one stop may wait, milliseconds, for parents to stand still whose children get signals; and how often in vain. */
 const FROZEN_WITHIN_MS = 5;
 const MAX_VAIN_WAITS = 3;
+const NAP_MS = 0.2;
 
 /** Moving a process waits for every fork on the host to end: many at once would hold up the phases, milliseconds. */
 const ADOPT_WITHIN_MS = 50;
@@ -346,9 +347,12 @@ export class FreezerGroup implements Group {
     for (const cover of this.#wary) {
       if (!cover.isFrozen) continue;
       while (!cover.hasFrozen()) {
-        if (clock.monotonicMs() < giveUpAtMs) continue;
-        this.#vainWaits++;
-        return;
+        if (clock.monotonicMs() >= giveUpAtMs) {
+          this.#vainWaits++;
+          return;
+        }
+        // Who is to freeze may wait for the very core that we are on.
+        clock.nap(NAP_MS);
       }
     }
     this.#vainWaits = 0;

@@ -25,6 +25,12 @@ import { parentsFirst } from '../process/tree.ts';
  * has so many of these, and gets them back slowly: a bomb of forks has new children in every phase.
  */
 const SEEN_STOPPED_WITHIN_MS = 5;
+/**
+ * A parent on another core is seen within microseconds. One that waits for a core, ours perhaps, needs it given free: so a
+ * look or some, and then a nap between two, milliseconds.
+ */
+const SPINS_FOR_MS = 0.05;
+const NAP_MS = 0.2;
 const MAX_SKIPPED_PHASES = 3;
 const MAX_SKIPS = 12;
 const SKIPS_PER_PHASE = 0.02;
@@ -242,6 +248,7 @@ export class SignalGroup {
     let waitedMs = 0;
     let isSeen = false;
     do {
+      if (waitedMs > SPINS_FOR_MS) this.#parts.clock.nap(NAP_MS);
       const now = member.held.look();
       isSeen = !now || isDead(now) || isStopped(now.state) || (member.isStopped && seesNothing(now.state));
       waitedMs = this.#parts.clock.monotonicMs() - startedAtMs;

@@ -187,6 +187,7 @@ export class SimulatedWorker {
       wallMs: () => clock.wallMs(),
       monotonicMs: () => clock.monotonicMs(),
       bootMs: () => clock.bootMs(),
+      nap: (forMs) => clock.nap(forMs),
       after,
       every: (periodMs, run) => {
         let isCancelled = false;

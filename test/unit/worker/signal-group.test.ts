@@ -45,6 +45,10 @@ describe.each([{ identity: 'pidfd' }, { identity: 'start time' }])('with identit
         waitedMs += 0.05;
         return clock.monotonicMs();
       },
+      nap: (forMs: number) => {
+        clock.nap(forMs);
+        waitedMs += forMs;
+      },
     });
     return new SignalGroup({
       proc: kernel.proc,
