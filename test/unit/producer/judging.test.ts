@@ -305,4 +305,4 @@ it('whichever of two producers takes which reading, and both at once, the ledger
     }),
     { numRuns: 25 },
   );
-});
+}, 30_000);
