@@ -45,6 +45,6 @@ export function codeLines(text: string): { number: number; code: string }[] {
 
 /** What a file imports: packages by name, our own files by their path from the root. Types count, too. */
 export function importsOf({ path, text }: Source): string[] {
-  const specifiers = [...text.matchAll(/(?<![.\w])(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!);
+  const specifiers = [...text.matchAll(/(?<![.\w])(?:from|import)\s*\(?\s*'([^'\n]+)'/g)].map((match) => match[1]!);
   return specifiers.map((specifier) => (specifier.startsWith('.') ? join(dirname(path), specifier) : specifier));
 }
