@@ -108,6 +108,8 @@ test('a guard that is stopped itself is no guard', async () => {
 test('worker and guard killed at once: the release script and the next start let everything go', async () => {
   await allStopped();
   const guard = worker.guard();
+  // Still for a moment: whichever is killed first, the other would otherwise let everything go.
+  signalExactly(worker, 'SIGSTOP');
   signalExactly(guard, 'SIGKILL');
   signalExactly(worker, 'SIGKILL');
   await worker.ended;
