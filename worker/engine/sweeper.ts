@@ -61,7 +61,8 @@ export class Sweeper {
 
   /** A pass that begins now and reads everything: one that is under way has seen what was before. */
   async sweepAnew(): Promise<void> {
-    await this.#sweeping;
+    // Again after each: another one, which need not be whole, may have begun as that one ended.
+    while (this.#sweeping) await this.#sweeping;
     await this.sweep(true);
   }
 
