@@ -22,7 +22,10 @@ export interface Clock {
   nap(forMs: number): void;
   /** Calls `run` once after `delayMs`. */
   after(delayMs: number, run: () => void): Timer;
-  /** Calls `run` every `periodMs` until cancelled; a slow `run` delays the next call and is never overlapped. */
+  /**
+   * Calls `run` every `periodMs` until cancelled, first after half a period to one and a half. A `run` that takes longer
+   * leaves calls out and is never overlapped.
+   */
   every(periodMs: number, run: () => void | Promise<void>): Timer;
 }
 
@@ -31,21 +34,67 @@ function after(delayMs: number, run: () => void): Timer {
   return { cancel: () => clearTimeout(handle) };
 }
 
+interface Regular {
+  readonly periodMs: number;
+  readonly run: () => void | Promise<void>;
+  /** Infinity while it runs. */
+  nextAtMs: number;
+}
+
+const regulars = new Set<Regular>();
+/** Calls closer than this are made together: timers have a resolution of 1 ms. */
+const TOGETHER_MS = 2;
+let round: { atMs: number; timer: Timer } | undefined;
+
+/**
+ * All that is regular shares one timer and one grid: what is due every 500 ms, every second and every 5 s is due at the same
+ * moments, so that a process that has little to do is woken seldom. A wake-up costs more than most of what it is for.
+ */
 function every(periodMs: number, run: () => void | Promise<void>): Timer {
-  let cancelled = false;
-  let timer: Timer;
-  const turn = () => {
-    Promise.resolve(run()).finally(() => {
-      if (!cancelled) timer = after(periodMs, turn);
-    });
-  };
-  timer = after(periodMs, turn);
+  const regular: Regular = { periodMs, run, nextAtMs: nextPoint(periodMs) };
+  regulars.add(regular);
+  arm();
   return {
     cancel: () => {
-      cancelled = true;
-      timer.cancel();
+      regulars.delete(regular);
+      arm();
     },
   };
+}
+
+/** The first point of the grid that is at least half a period away, and at most one and a half. */
+function nextPoint(periodMs: number): number {
+  return Math.ceil((performance.now() + periodMs / 2) / periodMs) * periodMs;
+}
+
+function arm(): void {
+  let atMs = Number.POSITIVE_INFINITY;
+  for (const { nextAtMs } of regulars) atMs = Math.min(atMs, nextAtMs);
+  if (atMs === (round?.atMs ?? Number.POSITIVE_INFINITY)) return;
+  round?.timer.cancel();
+  round = atMs === Number.POSITIVE_INFINITY ? undefined : { atMs, timer: after(atMs - performance.now(), callDue) };
+}
+
+function callDue(): void {
+  round = undefined;
+  const dueAtMs = performance.now() + TOGETHER_MS;
+  const due = [...regulars].filter(({ nextAtMs }) => nextAtMs <= dueAtMs);
+  try {
+    for (const regular of due) if (regulars.has(regular)) call(regular);
+  } finally {
+    arm();
+  }
+}
+
+function call(regular: Regular): void {
+  regular.nextAtMs = Number.POSITIVE_INFINITY;
+  const done = () => {
+    regular.nextAtMs = nextPoint(regular.periodMs);
+    if (regulars.has(regular)) arm();
+  };
+  const running = regular.run();
+  if (running === undefined) done();
+  else running.finally(done);
 }
 
 /** A reading of the boot clock costs 10 µs, so for this long it is carried on by the monotonic one. */

@@ -14,7 +14,7 @@ import { isThere, readStateFile } from './state-file.ts';
 
 export type HoldInForce = NonNullable<Status['hold']>;
 
-const LOOK_EVERY_MS = 400;
+const LOOK_EVERY_MS = 500;
 const MAX_REASON_BYTES = 1_000;
 
 /** Something that is no text stands where a hold belongs: doubt means release. Throws what else went wrong. */
@@ -57,9 +57,8 @@ export class Holds {
   start(): void {
     this.#timer = this.#clock.every(LOOK_EVERY_MS, () => {
       if (this.#engine.loops.size === 0) return this.#settle();
-      // Not awaited: a slow Redis must not delay the local look.
+      // Not awaited: a slow Redis must not delay the local look, which comes first.
       this.look().catch(() => {});
-      return this.#settle();
     });
   }
 

@@ -61,7 +61,7 @@ export interface WorkerService extends Service {
 }
 
 /** How often expiry is looked at. */
-const EXPIRE_EVERY_MS = 250;
+const EXPIRE_EVERY_MS = 500;
 const RETRY_MS = 1_000;
 /** How long Redis may take when it is asked after a gap; past it the worker goes on under its local lock. */
 const GAP_REDIS_LIMIT_MS = 1_000;

@@ -73,9 +73,11 @@ export class Steady<Loop extends Phased> {
 
   #arm(): void {
     if (this.#timer || this.#suspended || this.#batches.length === 0) return;
-    const delayMs = (LOOK_EVERY_MS * this.stretch) / this.#batches.length;
-    this.#dueAtMs = this.#clock.monotonicMs() + delayMs;
-    this.#timer = this.#clock.after(delayMs, () => this.#tick());
+    const everyMs = (LOOK_EVERY_MS * this.stretch) / this.#batches.length;
+    const nowMs = this.#clock.monotonicMs();
+    // On the grid of whatever else is regular (Clock.every): a worker that has little to do is woken seldom.
+    this.#dueAtMs = Math.ceil((nowMs + everyMs / 2) / everyMs) * everyMs;
+    this.#timer = this.#clock.after(this.#dueAtMs - nowMs, () => this.#tick());
   }
 
   #disarm(): void {

@@ -7,7 +7,7 @@ export const HUNG_LIMIT_MS = 3_500;
 export const DEAF_LIMIT_MS = 4_000;
 /** Longer than any run phase, also where periods are stretched. */
 export const RUN_PHASE_MS = 400;
-/** A hold is looked at every 400 ms. */
+/** A hold is looked at every 500 ms. */
 export const HOLD_LIMIT_MS = 1_000;
 /** A worker tries to reach a Redis that was away every 2 s or sooner. */
 export const RECONNECTED_MS = 4_000;

@@ -36,7 +36,7 @@ import { releaseByJournal, type SimulatedHost } from './simulated-host.ts';
 
 export const HOST = 'web-1';
 const BOOT_ID = 'boot-1';
-const EXPIRE_EVERY_MS = 250;
+const EXPIRE_EVERY_MS = 500;
 const GUARD_BEAT_MS = 500;
 const DEAF_AFTER_MS = 2_000;
 const HUNG_AFTER_MS = 3_000;

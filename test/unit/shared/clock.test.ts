@@ -43,6 +43,47 @@ describe('the system clock', () => {
     expect(runs).toBe(3);
   });
 
+  it('makes calls of every() fall together, so that they take one wake-up', async () => {
+    let turn: object | undefined;
+    let [alone, together] = [0, 0];
+    const often = systemClock.every(50, () => {
+      const mine = {};
+      turn = mine;
+      setImmediate(() => {
+        if (turn === mine) turn = undefined;
+      });
+    });
+    await sleep(systemClock, 12); // begun at different times
+    await new Promise<void>((resolve) => {
+      const seldom = systemClock.every(100, () => {
+        if (turn === undefined) alone++;
+        else together++;
+        if (alone + together < 6) return;
+        seldom.cancel();
+        resolve();
+      });
+    });
+    often.cancel();
+    // A call that comes late leaves out the point that is too near: on a busy machine some may come alone.
+    expect(together).toBeGreaterThanOrEqual(3);
+  });
+
+  it('calls nobody whom another call of the same moment has cancelled', async () => {
+    const calls: string[] = [];
+    const first = systemClock.every(10, () => {
+      calls.push('first');
+      second.cancel();
+    });
+    const second = systemClock.every(10, () => {
+      calls.push('second');
+      first.cancel();
+    });
+    await sleep(systemClock, 60);
+    first.cancel();
+    second.cancel();
+    expect(new Set(calls).size).toBe(1);
+  });
+
   it('counts boot time as the kernel does, and is ahead of no wall clock', async () => {
     const { readFileSync } = await import('node:fs');
     const kernelMs = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 1_000;
