@@ -2,7 +2,8 @@
 # The guard: the only code that releases what a worker left stopped, frozen, limited or moved (invariant 1).
 #
 #   guard.sh watch DIR     listen to the worker's beats and release everything when they end (worker dead: its end of
-#                          the FIFO closes) or stay away for 3 s (worker hung)
+#                          the FIFO closes) or stay away for 2.5 s (worker hung: of the 3 s
+#                          that are promised, half a second is for the release)
 #   guard.sh release DIR   release once: at a worker's start, by `hobbler release-all`, by a supervisor after a stop
 #
 # It uses shell builtins alone once it watches: nothing to load, nothing to fork on a host that is out of memory; but for
@@ -14,7 +15,7 @@ LC_ALL=C
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
 
-readonly HUNG_AFTER_S=3 MAX_PATH=4096
+readonly HUNG_AFTER_S=2.5 MAX_PATH=4096
 readonly bandwidth='^(max|-1|[0-9]{1,19})(:[0-9]{1,19})?$'
 verb=${1-} dir=${2-} proc=${HOBBLER_PROC:-/proc}
 case $verb in watch | release) ;; *) echo "usage: guard.sh watch|release DIR" >&2; exit 2 ;; esac

@@ -16,7 +16,7 @@ import type { StatePaths } from '../state-dir.ts';
 import { readStateFile } from '../state-file.ts';
 
 const SCRIPT = fileURLToPath(new URL('./guard.sh', import.meta.url));
-/** How often the worker beats; the guard takes 3 s of silence for a hang. */
+/** How often the worker beats; the guard takes 2.5 s of silence for a hang. */
 const BEAT_EVERY_MS = 500;
 /** A guard that has not written down a beat for this long does not listen. */
 const DEAF_AFTER_MS = 2_000;
