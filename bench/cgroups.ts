@@ -3,7 +3,7 @@
  * thaws and removes only cgroups under its own name, and takes nobody into them but what the bench has started.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sleep, systemClock } from '../shared/clock.ts';
 import { HobblerError, messageOf } from '../shared/errors.ts';
 import { LeftOut } from './scenario.ts';
@@ -25,6 +25,8 @@ interface Hierarchy {
 export interface Meter {
   /** A program that writes 0 here puts itself, and what it starts from then on, into the meter. */
   readonly procsPath: string;
+  /** It is a cgroup of v1's cpuacct. */
+  readonly countsV1: boolean;
   /** CPU seconds used so far. */
   seconds(): number;
   /** Who is in it now. */
@@ -56,6 +58,7 @@ export function openMeter(undo: Undo): Meter {
   const read = (file: string) => readFileSync(join(directory, file), 'latin1');
   return {
     procsPath,
+    countsV1: v1 !== undefined,
     seconds: () =>
       v1 ? Number(read('cpuacct.usage')) / 1e9 : Number(/^usage_usec (\d+)$/m.exec(read('cpu.stat'))![1]) / 1e6,
     pids: () => pidsIn(directory),
@@ -63,8 +66,11 @@ export function openMeter(undo: Undo): Meter {
   };
 }
 
-/** A new group for targets, removed by `undo`: to be made before its targets. Throws LeftOut where this machine has no such hierarchy. */
-export function openGroup(undo: Undo, kind: GroupKind): TargetGroup {
+/**
+ * A new group for targets, removed by `undo`: to be made before its targets. `meter`: theirs; a group of v1 is one below it
+ * as well, since container engines and systemd make their groups in the hierarchy that counts CPU too. Throws LeftOut where this machine has no such hierarchy.
+ */
+export function openGroup(undo: Undo, kind: GroupKind, meter?: Meter): TargetGroup {
   const [controller, version] = kind.split(' ') as ['freezer' | 'cpu', 'v1' | 'v2'];
   const hierarchy = hierarchies().find(({ version: other, controllers }) =>
     version === 'v2' ? other === 2 : controllers.includes(controller),
@@ -73,6 +79,8 @@ export function openGroup(undo: Undo, kind: GroupKind): TargetGroup {
   const directory = makeDirectory(undo, hierarchy);
   if (kind === 'cpu v2' && !existsSync(join(directory, 'cpu.max')))
     throw new LeftOut('the cpu controller of cgroup v2 is not enabled for groups below the root');
+  const counted = version === 'v1' && meter?.countsV1 ? makeDirectory(undo, { mount: dirname(meter.procsPath) }) : null;
+  const directories = [directory, ...(counted === null ? [] : [counted])];
   const freezerPath = ['freezer.state', 'cgroup.freeze']
     .map((file) => join(directory, file))
     .find((path) => existsSync(path));
@@ -82,7 +90,7 @@ export function openGroup(undo: Undo, kind: GroupKind): TargetGroup {
     fill: (pids) => {
       const thawed = freezerPath?.endsWith('freezer.state') ? 'THAWED' : '0';
       if (freezerPath) undo.add(`the freezing of ${directory}`, () => writeFileSync(freezerPath, thawed));
-      for (const pid of pids) writeFileSync(join(directory, 'cgroup.procs'), String(pid));
+      for (const each of directories) for (const pid of pids) writeFileSync(join(each, 'cgroup.procs'), String(pid));
     },
   };
 }
@@ -123,7 +131,7 @@ export function parseHierarchies(mounts: string): Hierarchy[] {
   });
 }
 
-function makeDirectory(undo: Undo, { mount }: Hierarchy): string {
+function makeDirectory(undo: Undo, { mount }: Pick<Hierarchy, 'mount'>): string {
   const directory = join(mount, `${OWN_PREFIX}${++made}`);
   try {
     mkdirSync(directory);

@@ -1,5 +1,5 @@
 /** Scenario `groups`: what each mechanism costs when targets are cgroups of many processes. */
-import { type GroupKind, openGroup, type TargetGroup } from '../cgroups.ts';
+import { type GroupKind, type Meter, openGroup, type TargetGroup } from '../cgroups.ts';
 import { startHerd } from '../herd.ts';
 import { startHobbler, statesOf } from '../hobbler.ts';
 import { FLOOR, PEER_SETTLES_MS, startFloor, startFreezerFloor } from '../peers.ts';
@@ -45,7 +45,8 @@ export const groups: Scenario = {
   name: 'groups',
   title: 'Targets that are cgroups',
   about: `2,000 sleeping processes in 20 cgroups of 100, each a \`cgroup:\` target that is cycled in every period, by mechanism. The
-groups are made in the one hierarchy that the mechanism is to be had from. A freezer stops a whole group by one write; “the
+groups are made in the one hierarchy that the mechanism is to be had from and, with v1, in the one that counts CPU, as
+container engines make theirs. A freezer stops a whole group by one write; “the
 targets” is what the targets themselves spend on being stopped and continued. A quota has no phases at all.`,
   fullSize: GROUPS * PER_GROUP,
   seconds: { open: 0, round: 75 },
@@ -90,19 +91,19 @@ function perGroup(bench: Workbench): number {
 /** The groups, in the first kind of hierarchy that this machine has, and their processes. */
 async function startGroups(bench: Workbench, kinds: readonly GroupKind[]) {
   const meter = bench.meter();
-  const made = Array.from({ length: GROUPS }, () => openFirst(bench, kinds));
+  const made = Array.from({ length: GROUPS }, () => openFirst(bench, kinds, meter));
   const each = perGroup(bench);
   const { pids } = await startHerd(bench, meter, GROUPS * each, 'sleep');
   for (const [index, group] of made.entries()) group.fill(pids.slice(index * each, (index + 1) * each));
   return { made, pids, meter };
 }
 
-function openFirst({ undo }: Workbench, [first, ...others]: readonly GroupKind[]): TargetGroup {
+function openFirst({ undo }: Workbench, [first, ...others]: readonly GroupKind[], meter: Meter): TargetGroup {
   try {
-    return openGroup(undo, first!);
+    return openGroup(undo, first!, meter);
   } catch (error) {
     if (!(error instanceof LeftOut) || others.length === 0) throw error;
-    return openGroup(undo, others[0]!);
+    return openGroup(undo, others[0]!, meter);
   }
 }
 

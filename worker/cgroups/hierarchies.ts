@@ -5,7 +5,7 @@
  * A path that /proc names need not be what lies at that place below a mount (containers, cgroup namespaces), so nobody
  * may act on it before he has found the process in that directory's cgroup.procs.
  */
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Proc } from '../process/proc.ts';
 
@@ -127,15 +127,33 @@ export type Walk = 'whole' | 'ended' | 'threaded' | 'unreadable';
  * Shows `visit` every pid in a cgroup and below, until it returns false. 0 stands for a process that this pid namespace
  * does not show. A cgroup that was removed meanwhile holds nobody.
  */
-export function walkProcesses(directory: string, visit: (pid: number) => boolean, depth = 0): Walk {
+export function walkProcesses(directory: string, visit: (pid: number) => boolean): Walk {
+  return walkFiles(directory, (path) => visitLines(path, visit), 0);
+}
+
+/**
+ * Everybody in a cgroup and below, as one text to be compared with a later one: half as dear as a look at each pid. The
+ * file is opened anew each time, since v1 keeps what it has listed. Undefined: it cannot be read whole.
+ */
+export function readListing(directory: string): string | undefined {
+  let listing = '';
+  const add = (path: string) => {
+    listing += `${path}\n${readFileSync(path, 'latin1')}`;
+    return true;
+  };
+  return walkFiles(directory, add, 0) === 'whole' ? listing : undefined;
+}
+
+/** Shows `visit` the path of cgroup.procs of a cgroup and of each one below, until it returns false. */
+function walkFiles(directory: string, visit: (path: string) => boolean, depth: number): Walk {
   if (depth > MAX_DEPTH) return 'unreadable';
   try {
-    if (!visitLines(join(directory, 'cgroup.procs'), visit)) return 'ended';
+    if (!visit(join(directory, 'cgroup.procs'))) return 'ended';
     // A cgroup's link count is 2 and one for each child: most have none, and need no listing.
     if (statSync(directory).nlink === 2) return 'whole';
     for (const child of readdirSync(directory, { withFileTypes: true })) {
       if (!child.isDirectory()) continue;
-      const walk = walkProcesses(join(directory, child.name), visit, depth + 1);
+      const walk = walkFiles(join(directory, child.name), visit, depth + 1);
       if (walk !== 'whole') return walk;
     }
     return 'whole';

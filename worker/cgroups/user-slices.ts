@@ -1,10 +1,11 @@
 /**
  * What each user's slice has used of the CPU, by the kernel's own account: systemd keeps a cgroup `user-UID.slice` for who
  * is logged in. Reads only. The counter knows everything that ever ran in there, however short its life; a walk over
- * /proc does not. cgroup v2 counts always (`cpu.stat`), v1 where the slices have the controller cpuacct (`cpuacct.usage`).
+ * /proc does not. Which cgroups count is in cpu-usage.ts.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readUsageUs } from './cpu-usage.ts';
 import { type Cgroups, walkProcesses } from './hierarchies.ts';
 
 export interface SliceUse {
@@ -21,25 +22,25 @@ export interface SliceUse {
 const MAX_PIDS = 100_000;
 
 export class UserSlices {
-  readonly #sources: { directory: string; readUs: (slice: string) => number }[];
+  readonly #sources: { directory: string; version: 1 | 2 }[];
 
   /** `parent`: where the slices are, below the root of a hierarchy. */
   constructor(cgroups: Cgroups, parent = 'user.slice') {
     const { v2 } = cgroups;
     const cpuacct = cgroups.v1('cpuacct');
     this.#sources = [
-      ...(v2 ? [{ directory: join(v2.mount, parent), readUs: readCpuStat }] : []),
-      ...(cpuacct ? [{ directory: join(cpuacct.mount, parent), readUs: readCpuacct }] : []),
+      ...(v2 ? [{ directory: join(v2.mount, parent), version: 2 as const }] : []),
+      ...(cpuacct ? [{ directory: join(cpuacct.mount, parent), version: 1 as const }] : []),
     ];
   }
 
   /** Every user's slice that is there now. Where both versions have it, v2 counts. */
   look(): SliceUse[] {
     const byUid = new Map<number, SliceUse>();
-    for (const { directory, readUs } of this.#sources)
+    for (const { directory, version } of this.#sources)
       for (const { name, uid } of slicesIn(directory)) {
         if (byUid.has(uid)) continue;
-        const use = lookAt(join(directory, name), uid, readUs);
+        const use = lookAt(join(directory, name), uid, version);
         if (use) byUid.set(uid, use);
       }
     return [...byUid.values()];
@@ -58,28 +59,15 @@ function slicesIn(directory: string): { name: string; uid: number }[] {
 }
 
 /** Undefined when it is gone, or its counter cannot be read: unknown is not zero. */
-function lookAt(directory: string, uid: number, readUs: (directory: string) => number): SliceUse | undefined {
+function lookAt(directory: string, uid: number, version: 1 | 2): SliceUse | undefined {
   try {
     const { dev, ino } = statSync(directory, { bigint: true });
     const pids: number[] = [];
     // Who is in there before how much they used: whoever comes in between counts by the slice, and by /proc from now on.
     const walk = walkProcesses(directory, (pid) => pids.push(pid) < MAX_PIDS);
-    const usedUs = readUs(directory);
+    const usedUs = readUsageUs(directory, version);
     return { uid, id: `${dev}:${ino}`, usedUs, pids: walk === 'whole' ? pids : null };
   } catch {
     return undefined;
   }
-}
-
-function readCpuStat(directory: string): number {
-  const [, usec] = /^usage_usec (\d+)$/m.exec(readFileSync(join(directory, 'cpu.stat'), 'latin1')) ?? [];
-  if (usec === undefined) throw new Error('cpu.stat without usage_usec');
-  return Number(usec);
-}
-
-function readCpuacct(directory: string): number {
-  const text = readFileSync(join(directory, 'cpuacct.usage'), 'latin1').trim();
-  if (!/^\d+$/.test(text)) throw new Error('cpuacct.usage without a number');
-  // In nanoseconds; more than 2^53 of them are 104 days of CPU, and what is lost then is below a microsecond.
-  return Number(text) / 1_000;
 }

@@ -15,6 +15,8 @@ export interface CpuSample {
 
 interface Known extends CpuSample {
   turn: number;
+  /** The turn since which its whole life counts: who is born to it from then on counts from his birth. */
+  since: number;
 }
 
 /** Generations that may end between two looks and still be followed to the one who reaped them. */
@@ -69,9 +71,11 @@ export class CpuCounter {
         if (reapedTicks > before.reapedTicks) reapedBy.set(pid, reapedTicks - before.reapedTicks);
         Object.assign(before, { ppid, ownTicks, reapedTicks, turn });
       } else {
-        this.#known.set(pid, { pid, ppid, startTicks, ownTicks, reapedTicks, turn });
-        // Born since the last look: all its work was done since then.
-        if (turn > 1 && (this.#known.has(ppid) || startTicks > lookedAtTicks)) used += ownTicks + reapedTicks;
+        // Born since the last look: all its work was done since then. Who only comes in now may bring children along.
+        const isBorn = turn > 1 && ((this.#known.get(ppid)?.since ?? turn) < turn || startTicks > lookedAtTicks);
+        if (isBorn) used += ownTicks + reapedTicks;
+        const since = isBorn ? turn - 1 : turn;
+        this.#known.set(pid, { pid, ppid, startTicks, ownTicks, reapedTicks, turn, since });
       }
     }
     const departed = new Map<number, Known>();

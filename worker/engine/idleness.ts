@@ -8,7 +8,10 @@
  * it used less than half of its cap and none of its processes waited for a core when its run phase ended. On a machine
  * whose cores are all busy the first would be true of a spinner, the second never is.
  *
- * Short-lived daemons that nobody waits for leave no CPU behind that could be seen, so who is runnable at several looks
+ * A target whose cgroups count its CPU hides none of it: who is runnable there is asked only where he would be spared
+ * otherwise (`needsProof`), since for that little use proves nothing there either.
+ *
+ * Elsewhere short-lived daemons that nobody waits for leave no CPU behind that could be seen, so who is runnable at several looks
  * in a row goes over too, however little was measured.
  *
  * A sample that takes longer lets more through unseen. Whoever has been spared for long has left more of his share unused
@@ -22,7 +25,7 @@
 export interface IdleSample {
   /** CPU share of one core since the last sample, ended and reaped children included. */
   usedRatio: number;
-  /** A process of it was runnable when the run phase ended. */
+  /** A process of it was runnable when the run phase ended; where all CPU is counted, false unless that matters. */
   isRunnable: boolean;
   /** Time since the last sample, milliseconds. */
   sinceMs: number;
@@ -52,6 +55,11 @@ export class Idleness {
   /** CPU time of one core that it has left unused of its share since it is spared, milliseconds. */
   get unusedMs(): number {
     return this.#unusedMs;
+  }
+
+  /** Whether it matters for such a sample if anybody waits for a core, who used all that is known of him. */
+  needsProof(usedRatio: number, capRatio: number): boolean {
+    return !this.#isSpared && usedRatio < capRatio * IDLE_SHARE_OF_CAP;
   }
 
   /** Takes one sample; `capRatio` is the share of one core that the duty cycle leaves. Returns whether it is spared. */

@@ -88,6 +88,8 @@ export class HobbleLoop implements Phased {
   readonly #nowMs: () => number;
   readonly #nowTicks: () => number;
   readonly #cpu = new CpuCounter();
+  /** What cgroups have counted for it, ticks. */
+  #countedTicks = 0;
   #usage: UsagePoint[] = [];
   #inspectedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
@@ -222,7 +224,11 @@ export class HobbleLoop implements Phased {
 
   /** CPU it has used since it is in the tarpit, in seconds. */
   get usedSeconds(): number {
-    return this.#cpu.totalTicks / TICKS_PER_SECOND;
+    return this.#usedTicks / TICKS_PER_SECOND;
+  }
+
+  get #usedTicks(): number {
+    return this.#cpu.totalTicks + this.#countedTicks;
   }
 
   takeWork(): number {
@@ -320,18 +326,22 @@ export class HobbleLoop implements Phased {
     const sinceMs = nowMs - this.#inspectedAtMs;
     this.#inspectedAtMs = nowMs;
     const sizeBefore = this.#group.size;
-    const { alive, isRunnable } = this.#group.inspect();
-    this.#work += sizeBefore;
-    const usedTicks = this.#cpu.look(alive, this.#nowTicks());
-    this.#usage.push({ atMs: nowMs, totalTicks: this.#cpu.totalTicks });
+    const { alive, isRunnable, counted } = this.#group.inspect();
+    this.#work += counted ? alive.length + 1 : sizeBefore;
+    const countedTicks = counted?.usedTicks ?? 0;
+    this.#countedTicks += countedTicks;
+    const usedTicks = this.#cpu.look(alive, this.#nowTicks()) + countedTicks;
+    this.#usage.push({ atMs: nowMs, totalTicks: this.#usedTicks });
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
-    if (sizeBefore > 0 && alive.length === 0) this.#events.onEmpty(this);
+    if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
     const [wasIdle, wasSteady] = [this.isIdle, this.isSteady];
     this.#emptyLooks = this.#group.size === 0 ? this.#emptyLooks + 1 : 0;
     // The first look is what the next one is compared with.
     if (Number.isFinite(sinceMs)) {
       const usedRatio = usedTicks / TICKS_PER_SECOND / (sinceMs / 1000);
-      this.#idleness.take({ usedRatio, isRunnable, sinceMs }, this.runRatio);
+      const mayBeIdle = !isRunnable && this.#idleness.needsProof(usedRatio, this.runRatio);
+      const waits = isRunnable || (mayBeIdle && counted?.isRunnable() === true);
+      this.#idleness.take({ usedRatio, isRunnable: waits, sinceMs }, this.runRatio);
     }
     if (this.isSteady && !wasSteady) this.#group.rest();
     if (wasIdle !== this.isIdle || wasSteady !== this.isSteady) this.#events.onPlace(this);

@@ -11,7 +11,7 @@
 import type { ProcessEntry } from '../process/table.ts';
 import { readOnce } from './cover.ts';
 import { FreezerGroup, type FreezerParts } from './freezer.ts';
-import { type Group, type InForce, nameOf } from './group.ts';
+import { type Group, type InForce, type Inspection, nameOf } from './group.ts';
 import { SignalGroup, type StopOutcome } from './signal.ts';
 
 /** How long a target that was found not to be covered is left at that, milliseconds: a look reads /proc and cgroups. */
@@ -119,7 +119,7 @@ export class AutoGroup implements Group {
     return this.#freezer!.adopt() ? undefined : parent;
   }
 
-  inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
+  inspect(): Inspection {
     const inspected = this.#group.inspect();
     for (const entry of this.#members) if (!entry.isAlive) this.#members.delete(entry);
     return inspected;

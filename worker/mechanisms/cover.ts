@@ -8,7 +8,7 @@
  * hierarchy, and the worker's own cgroup with everything above it, are never one.
  */
 import { dirname, join } from 'node:path';
-import { type Cgroups, type Hierarchy, pathIn, walkProcesses } from '../cgroups/hierarchies.ts';
+import { type Cgroups, type Hierarchy, pathIn, readListing, walkProcesses } from '../cgroups/hierarchies.ts';
 import { isOwnPath } from '../cgroups/own-cgroup.ts';
 import type { Proc } from '../process/proc.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
@@ -126,6 +126,10 @@ export class CoverFinder {
     return best.pids;
   }
 
+  entryOf(pid: number): ProcessEntry | undefined {
+    return this.#parts.table.get(pid);
+  }
+
   /** Looks at everyone in a directory and below. */
   look(directory: string, isMember: IsMember): Look {
     const path = directory.slice(this.hierarchy.mount.length) || '/';
@@ -166,6 +170,47 @@ export class CoverFinder {
     walkProcesses(directory, (pid) => listed.add(pid).size > 0);
     const pid = unknown.find((candidate) => listed.has(candidate) && !this.#parts.proc.readStat(candidate));
     return pid === undefined ? '' : `a process that cannot be seen (pid ${pid})`;
+  }
+}
+
+/**
+ * One directory that is looked at again and again. While it lists the same pids, and everybody it was judged by is alive,
+ * the verdict stands: that costs one read, and nothing per process that anybody has to think about.
+ */
+export class Lookout {
+  readonly #finder: CoverFinder;
+  readonly #directory: string;
+  #known: { listing: string; look: Look & { status: 'ours' }; entries: readonly ProcessEntry[] } | undefined;
+
+  constructor(finder: CoverFinder, directory: string) {
+    this.#finder = finder;
+    this.#directory = directory;
+  }
+
+  /** Somebody may not be a member any more: the next look judges everybody anew. */
+  forget(): void {
+    this.#known = undefined;
+  }
+
+  look(isMember: IsMember): Look {
+    // Before the look: who comes in meanwhile makes the next listing another one.
+    const listing = readListing(this.#directory);
+    if (this.#known && this.#known.listing === listing && this.#known.entries.every(({ isAlive }) => isAlive))
+      return this.#known.look;
+    const look = this.#finder.look(this.#directory, isMember);
+    this.#known = listing !== undefined && look.status === 'ours' ? this.#remember(listing, look, isMember) : undefined;
+    return look;
+  }
+
+  /** Not while somebody inside is no member yet: he was just born, and may turn out to be a stranger. */
+  #remember(listing: string, look: Look & { status: 'ours' }, isMember: IsMember) {
+    const entries: ProcessEntry[] = [];
+    for (const pid of look.pids) {
+      const entry = this.#finder.entryOf(pid);
+      if (!entry || !isMember(entry)) return undefined;
+      entries.push(entry);
+    }
+    return { listing, look, entries };
   }
 }
 

@@ -15,18 +15,17 @@
 import { messageOf } from '../../shared/errors.ts';
 import type { Hierarchy } from '../cgroups/hierarchies.ts';
 import type { ProcessEntry } from '../process/table.ts';
+import { Accounts } from './account.ts';
 import type { Adopted, Adoption } from './adoption.ts';
-import { type CoverFinder, isWithin, type PathsOf, readOnce } from './cover.ts';
-import { type CoverLook, FrozenCover } from './frozen-cover.ts';
-import { type Group, type InForce, Watch } from './group.ts';
+import { type CoverFinder, isWithin, Lookout, type PathsOf, readOnce } from './cover.ts';
+import { areFrozenSoon, FrozenCover, wordsOf } from './frozen-cover.ts';
+import { type Group, type InForce, type Inspection, Watch } from './group.ts';
 import { SignalGroup, type SignalParts, type StopOutcome } from './signal.ts';
 
 /** A cover that was looked at longer ago than this, milliseconds, is looked at before it is frozen. */
 const LOOK_EVERY_MS = 1_000;
-/** How long one stop may wait, milliseconds, for parents to stand still whose children get signals; and how often in vain. */
-const FROZEN_WITHIN_MS = 5;
+/** How often a stop waits in vain for parents to stand still whose children get signals. */
 const MAX_VAIN_WAITS = 3;
-const NAP_MS = 0.2;
 
 /** Moving a process waits for every fork on the host to end: many at once would hold up the phases, milliseconds. */
 const ADOPT_WITHIN_MS = 50;
@@ -34,6 +33,8 @@ const ADOPT_WITHIN_MS = 50;
 export interface FreezerParts extends SignalParts {
   /** Where covers are looked for, the best hierarchy first. */
   finders: readonly CoverFinder[];
+  /** Where cgroups count the CPU that they use. */
+  counters: readonly CoverFinder[];
   /** Undefined: nobody can be adopted on this host. */
   adoption: Adoption | undefined;
   pathsOf: PathsOf;
@@ -47,6 +48,7 @@ export class FreezerGroup implements Group {
   readonly #rest: SignalGroup;
   readonly #watch: Watch;
   readonly #covers = new Map<string, FrozenCover>();
+  readonly #accounts: Accounts<FrozenCover>;
   readonly #coverOf = new Map<ProcessEntry, FrozenCover>();
   #members = new Set<ProcessEntry>();
   /** Covers that must be seen to stand still before signals go out: a parent in it has a child that gets signals. */
@@ -61,6 +63,7 @@ export class FreezerGroup implements Group {
     this.#adopts = adopts;
     this.#rest = new SignalGroup(parts);
     this.#watch = new Watch(parts);
+    this.#accounts = new Accounts({ counters: parts.counters, descriptors: parts.proc });
   }
 
   get size(): number {
@@ -86,15 +89,8 @@ export class FreezerGroup implements Group {
       const why = this.#rest.size === 0 ? 'no process to freeze at present' : `signals, since ${this.#whyRest}`;
       return { mechanism: this.#rest.size === 0 ? 'freezer' : 'signal', why };
     }
-    const covers = [...this.#covers.values()];
-    const inPlace = covers.filter(({ adopted }) => !adopted);
-    const words: string[] = [];
-    if (inPlace.length === 1) words.push(`freezes ${inPlace[0]!.path} (v${inPlace[0]!.version})`);
-    else if (inPlace.length > 1) words.push(`freezes ${inPlace.length} cgroups`);
     const adopted = [...this.#coverOf.values()].filter((cover) => cover.adopted).length;
-    if (adopted > 0) words.push(`${adopted} adopted into a cgroup of our own (v1)`);
-    for (const cover of covers)
-      if (cover.isForeign) words.push(`${cover.path} was frozen by somebody else: left alone`);
+    const words = wordsOf([...this.#covers.values()], adopted);
     if (this.#rest.size > 0) words.push(`${this.#rest.size} by signals, since ${this.#whyRest}`);
     return { mechanism: 'freezer', why: words.join('; ') };
   }
@@ -103,9 +99,10 @@ export class FreezerGroup implements Group {
     const before = this.#members;
     this.#members = new Set(entries);
     for (const entry of before) if (!this.#members.has(entry)) this.#uncover(entry);
-    this.#lookAgain();
+    this.#lookAgain(true);
     const homeless = [...this.#members].filter((entry) => !this.#coverOf.has(entry));
     this.#rest.setMembers(this.#place(homeless));
+    this.#keepAccounts();
     this.#findWary();
   }
 
@@ -170,9 +167,11 @@ export class FreezerGroup implements Group {
   }
 
   #open(finder: CoverFinder, directory: string, pids: ReadonlySet<number>): void {
+    const lookout = new Lookout(finder, directory);
     const isMember = (entry: ProcessEntry) => this.#members.has(entry);
-    const look = () => {
-      const seen = finder.look(directory, isMember);
+    const look = (anew: boolean) => {
+      if (anew) lookout.forget();
+      const seen = lookout.look(isMember);
       return seen.status === 'ours' ? seen : { why: seen.why };
     };
     const cover = this.#createCover(finder.hierarchy, directory, look);
@@ -190,7 +189,7 @@ export class FreezerGroup implements Group {
   #createCover(
     hierarchy: Hierarchy,
     directory: string,
-    look: () => CoverLook,
+    look: FrozenCover['look'],
     adopted?: Adopted,
   ): FrozenCover | undefined {
     try {
@@ -205,7 +204,7 @@ export class FreezerGroup implements Group {
 
   #cover(entry: ProcessEntry, cover: FrozenCover): void {
     this.#coverOf.set(entry, cover);
-    this.#watch.add(entry);
+    this.#watch.add(entry, this.#accounts.has(cover));
   }
 
   #uncover(entry: ProcessEntry): void {
@@ -255,11 +254,11 @@ export class FreezerGroup implements Group {
   }
 
   /** Looks at every cover: those that hold strangers are let go of, and members that are not inside any more with them. */
-  #lookAgain(): void {
+  #lookAgain(anew: boolean): void {
     this.#lookedAtMs = this.#parts.clock.monotonicMs();
     const seen = new Map<FrozenCover, ReadonlySet<number>>();
     for (const cover of [...this.#covers.values()]) {
-      const look = cover.look();
+      const look = cover.look(anew);
       if ('pids' in look) seen.set(cover, look.pids);
       else {
         this.#whyRest = look.why;
@@ -274,9 +273,23 @@ export class FreezerGroup implements Group {
     for (const cover of seen.keys()) if (!used.has(cover)) this.#close(cover);
   }
 
+  /** Has those counted whose cgroups count for them, and for nobody else, by now. */
+  #keepAccounts(): void {
+    const pathsOf = readOnce(this.#parts.pathsOf);
+    const membersOf = new Map([...this.#covers.values()].map((cover) => [cover, new Set<ProcessEntry>()]));
+    for (const [entry, cover] of this.#coverOf) membersOf.get(cover)!.add(entry);
+    for (const [cover, members] of membersOf) this.#accounts.keep(cover, members, pathsOf);
+    this.#watchAll();
+  }
+
+  #watchAll(): void {
+    for (const [entry, cover] of this.#coverOf) if (entry.isAlive) this.#cover(entry, cover);
+  }
+
   /** Lets go of a cover. Its members are placed anew by the caller. */
   #close(cover: FrozenCover): void {
     this.#covers.delete(cover.directory);
+    this.#accounts.close(cover);
     cover.thaw();
     for (const [entry, theirs] of this.#coverOf) if (theirs === cover) this.#uncover(entry);
     cover.close();
@@ -298,7 +311,7 @@ export class FreezerGroup implements Group {
   }
 
   stop(): StopOutcome {
-    if (this.#parts.clock.monotonicMs() - this.#lookedAtMs >= LOOK_EVERY_MS) this.#lookAndPlace();
+    this.#lookIfDue();
     const freezing = this.#switchable();
     if (!this.#parts.journal.willFreeze(freezing.map((cover) => cover.file))) return { status: 'journal-broken' };
     let writes = 0;
@@ -312,10 +325,11 @@ export class FreezerGroup implements Group {
   }
 
   /** Only those that were covered a moment ago are placed anew; the rest waits for the next pass. */
-  #lookAndPlace(): void {
+  #lookIfDue(): void {
+    if (this.#parts.clock.monotonicMs() - this.#lookedAtMs < LOOK_EVERY_MS) return;
     const before = [...this.#coverOf.keys()];
-    this.#lookAgain();
-    const homeless = before.filter((entry) => entry.isAlive && !this.#coverOf.has(entry));
+    this.#lookAgain(false);
+    const homeless = this.#watch.sift(before.filter((entry) => !this.#coverOf.has(entry)));
     if (homeless.length > 0) this.#addRest(this.#place(homeless));
   }
 
@@ -342,20 +356,7 @@ export class FreezerGroup implements Group {
    */
   #waitForWary(): void {
     if (this.#wary.size === 0 || this.#vainWaits >= MAX_VAIN_WAITS) return;
-    const { clock } = this.#parts;
-    const giveUpAtMs = clock.monotonicMs() + FROZEN_WITHIN_MS;
-    for (const cover of this.#wary) {
-      if (!cover.isFrozen) continue;
-      while (!cover.hasFrozen()) {
-        if (clock.monotonicMs() >= giveUpAtMs) {
-          this.#vainWaits++;
-          return;
-        }
-        // Who is to freeze may wait for the very core that we are on.
-        clock.nap(NAP_MS);
-      }
-    }
-    this.#vainWaits = 0;
+    this.#vainWaits = areFrozenSoon(this.#wary, this.#parts.clock) ? 0 : this.#vainWaits + 1;
   }
 
   run(): void {
@@ -367,18 +368,21 @@ export class FreezerGroup implements Group {
     return this.#rest.checkBystanders();
   }
 
-  inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
+  inspect(): Inspection {
+    this.#lookIfDue();
+    const usedTicks = this.#accounts.takeTicks();
+    this.#watchAll(); // an account may have been closed
     const covered = this.#watch.inspect();
     const signalled = this.#rest.inspect();
     for (const entry of this.#members) {
       if (entry.isAlive) continue;
       this.#members.delete(entry);
-      this.#coverOf.delete(entry);
+      this.#uncover(entry);
     }
-    return {
-      alive: [...covered.alive, ...signalled.alive],
-      isRunnable: covered.isRunnable || signalled.isRunnable,
-    };
+    const alive = [...covered.alive, ...signalled.alive];
+    const isRunnable = covered.isRunnable || signalled.isRunnable;
+    if (usedTicks === undefined) return { alive, isRunnable };
+    return { alive, isRunnable, counted: { usedTicks, isRunnable: () => this.#watch.isAnyRunnable() } };
   }
 
   rest(): void {

@@ -5,9 +5,14 @@
  *   running ──► frozen ──► running       by us; the journal names it before the first time
  *      └──► foreign ──► running          by somebody else: left alone, and struck out of the journal
  */
+import type { Clock } from '../../shared/clock.ts';
 import { FreezerSwitch, type KeptDescriptors, type Written } from '../cgroups/freezer-switch.ts';
 import type { Hierarchy } from '../cgroups/hierarchies.ts';
 import type { Adopted } from './adoption.ts';
+
+/** How long one stop may wait for what it froze to stand still, and between two looks, milliseconds. */
+const FROZEN_WITHIN_MS = 5;
+const NAP_MS = 0.2;
 
 /** Who is inside; a reason when strangers are. */
 export type CoverLook = { pids: ReadonlySet<number> } | { why: string };
@@ -16,28 +21,29 @@ export class FrozenCover {
   /** Its place on this host, and within its hierarchy. */
   readonly directory: string;
   readonly path: string;
-  readonly version: 1 | 2;
+  readonly hierarchy: Hierarchy;
   /** A cgroup of our own making. */
   readonly adopted: Adopted | undefined;
-  readonly look: () => CoverLook;
+  /** `anew`: by each process inside, since some may be no members any more. */
+  readonly look: (anew: boolean) => CoverLook;
   readonly #switch: FreezerSwitch;
   #isFrozen = false;
   #isForeign = false;
 
   /** Throws unsupported where its switch cannot be had. */
   constructor(
-    { mount, version }: Hierarchy,
+    hierarchy: Hierarchy,
     directory: string,
-    look: () => CoverLook,
+    look: (anew: boolean) => CoverLook,
     descriptors: KeptDescriptors,
     adopted?: Adopted,
   ) {
     this.directory = directory;
-    this.path = directory.slice(mount.length);
-    this.version = version;
+    this.path = directory.slice(hierarchy.mount.length);
+    this.hierarchy = hierarchy;
     this.look = look;
     this.adopted = adopted;
-    this.#switch = new FreezerSwitch(directory, version, descriptors);
+    this.#switch = new FreezerSwitch(directory, hierarchy.version, descriptors);
   }
 
   /** The file that is written, for the journal. */
@@ -84,4 +90,30 @@ export class FrozenCover {
   close(): void {
     this.#switch.close();
   }
+}
+
+/** Waits until all of these that we have frozen stand still; false: not within a few milliseconds. */
+export function areFrozenSoon(covers: Iterable<FrozenCover>, clock: Clock): boolean {
+  const giveUpAtMs = clock.monotonicMs() + FROZEN_WITHIN_MS;
+  for (const cover of covers) {
+    if (!cover.isFrozen) continue;
+    while (!cover.hasFrozen()) {
+      if (clock.monotonicMs() >= giveUpAtMs) return false;
+      // Who is to freeze may wait for the very core that we are on.
+      clock.nap(NAP_MS);
+    }
+  }
+  return true;
+}
+
+/** What is frozen, part by part; `adopted`: how many processes are in cgroups of our own. */
+export function wordsOf(covers: readonly FrozenCover[], adopted: number): string[] {
+  const words: string[] = [];
+  const inPlace = covers.filter((cover) => !cover.adopted);
+  if (inPlace.length === 1) words.push(`freezes ${inPlace[0]!.path} (v${inPlace[0]!.hierarchy.version})`);
+  else if (inPlace.length > 1) words.push(`freezes ${inPlace.length} cgroups`);
+  if (adopted > 0) words.push(`${adopted} adopted into a cgroup of our own (v1)`);
+  for (const { path, isForeign } of covers)
+    if (isForeign) words.push(`${path} was frozen by somebody else: left alone`);
+  return words;
 }

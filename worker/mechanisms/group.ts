@@ -37,20 +37,42 @@ export interface Group {
   run(): void;
   /** At the end of a stop phase, before `run`: a parent outside that stopped itself because its child was stopped. */
   checkBystanders(): ProcessEntry | undefined;
-  /** Looks at every member: the dead leave. Returns what lives, and whether any of it waits for a core. */
-  inspect(): { alive: ProcessEntry[]; isRunnable: boolean };
+  /** Looks at the members, one by one or by their cgroups' own account: the dead leave. */
+  inspect(): Inspection;
   /** No stop will come for a while: gives back what only stops need. To be called in the run phase. */
   rest(): void;
   /** Everything runs as if we had never been, and the group is empty. */
   release(): void;
 }
 
-/** Members that get no signals, looked at once a second over kept descriptors. */
+/** What a look at a group has found. */
+export interface Inspection {
+  /** Members that live and were looked at one by one, each with its CPU. */
+  alive: ProcessEntry[];
+  /** Any of those waits for a core. */
+  isRunnable: boolean;
+  /** The others: their cgroups count what they use. Left out where there are none. */
+  counted?: Counted;
+}
+
+export interface Counted {
+  /** CPU that they have used since the inspection before, ticks: all of it, by the kernel's own account. */
+  usedTicks: number;
+  /** Whether any of them waits for a core now. Looks at them until it has found one: only to be asked where it matters. */
+  isRunnable(): boolean;
+}
+
+/**
+ * Members that get no signals. Those whose CPU their cgroup counts are not looked at; the others once a second, over kept
+ * descriptors.
+ */
 export class Watch {
   readonly #proc: Proc;
   readonly #table: ProcessTable;
-  readonly #stats = new Map<ProcessEntry, KeptStat>();
-  #stoppedByOthers = 0;
+  readonly #looked = new Map<ProcessEntry, KeptStat>();
+  readonly #counted = new Set<ProcessEntry>();
+  /** Of those counted, the one that was found waiting for a core last: the first to be asked again. */
+  #runnable: ProcessEntry | undefined;
 
   constructor({ proc, table }: { proc: Proc; table: ProcessTable }) {
     this.#proc = proc;
@@ -58,54 +80,101 @@ export class Watch {
   }
 
   get size(): number {
-    return this.#stats.size;
+    return this.#looked.size + this.#counted.size;
   }
 
-  /** As of the last inspection. */
+  /** As of when each was last read: those looked at within a second, those counted at a pass that reads all. */
   get stoppedByOthers(): number {
-    return this.#stoppedByOthers;
+    let count = 0;
+    for (const entry of this.entries()) if (isStopped(entry.state)) count++;
+    return count;
   }
 
   has(entry: ProcessEntry): boolean {
-    return this.#stats.has(entry);
+    return this.#looked.has(entry) || this.#counted.has(entry);
   }
 
-  entries(): IterableIterator<ProcessEntry> {
-    return this.#stats.keys();
+  *entries(): Generator<ProcessEntry> {
+    yield* this.#looked.keys();
+    yield* this.#counted;
   }
 
-  add(entry: ProcessEntry): void {
-    if (!this.#stats.has(entry)) this.#stats.set(entry, new KeptStat(this.#proc, entry.pid, entry.startTicks));
+  /** `isCounted`: its cgroup counts what it uses, from now on. */
+  add(entry: ProcessEntry, isCounted: boolean): void {
+    if (isCounted ? this.#counted.has(entry) : this.#looked.has(entry)) return;
+    this.drop(entry);
+    if (!isCounted) this.#looked.set(entry, new KeptStat(this.#proc, entry.pid, entry.startTicks));
+    else {
+      this.#counted.add(entry);
+      // We may have stopped it ourselves when it was last read.
+      if (isStopped(entry.state)) this.#read(entry);
+    }
   }
 
   drop(entry: ProcessEntry): void {
-    this.#stats.get(entry)?.close();
-    this.#stats.delete(entry);
+    this.#looked.get(entry)?.close();
+    this.#looked.delete(entry);
+    this.#counted.delete(entry);
+    if (this.#runnable === entry) this.#runnable = undefined;
   }
 
+  /** Looks at those that nothing counts: the dead leave. */
   inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
     const alive: ProcessEntry[] = [];
     let isRunnable = false;
-    this.#stoppedByOthers = 0;
-    for (const [entry, stat] of this.#stats) {
+    for (const [entry, stat] of this.#looked) {
       const now = stat.read();
       if (!now || isDead(now)) {
-        this.drop(entry);
-        this.#table.forget(entry);
+        this.end(entry);
         continue;
       }
       this.#table.update(entry, now);
       alive.push(entry);
       if (now.state === 'R') isRunnable = true;
-      if (isStopped(now.state)) this.#stoppedByOthers++;
     }
     return { alive, isRunnable };
   }
 
+  /** Whether one of those counted waits for a core. */
+  isAnyRunnable(): boolean {
+    if (this.#runnable && this.#isRunnable(this.#runnable)) return true;
+    this.#runnable = undefined;
+    for (const entry of this.#counted) {
+      if (!this.#isRunnable(entry)) continue;
+      this.#runnable = entry;
+      return true;
+    }
+    return false;
+  }
+
+  #isRunnable(entry: ProcessEntry): boolean {
+    this.#read(entry);
+    return entry.isAlive && entry.state === 'R';
+  }
+
+  #read(entry: ProcessEntry): void {
+    const now = this.#proc.readStat(entry.pid);
+    if (now?.startTicks === entry.startTicks && !isDead(now)) this.#table.update(entry, now);
+    else this.end(entry);
+  }
+
+  /** Members that were not found in their cgroup: those that have ended leave. Returns those that live. */
+  sift(missing: readonly ProcessEntry[]): ProcessEntry[] {
+    for (const entry of missing) this.#read(entry);
+    return missing.filter(({ isAlive }) => isAlive);
+  }
+
+  /** It was found to have ended. */
+  end(entry: ProcessEntry): void {
+    this.drop(entry);
+    this.#table.forget(entry);
+  }
+
   clear(): void {
-    for (const stat of this.#stats.values()) stat.close();
-    this.#stats.clear();
-    this.#stoppedByOthers = 0;
+    for (const stat of this.#looked.values()) stat.close();
+    this.#looked.clear();
+    this.#counted.clear();
+    this.#runnable = undefined;
   }
 }
 

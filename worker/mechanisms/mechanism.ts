@@ -39,6 +39,7 @@ export class Mechanisms {
   readonly #parts: MechanismParts;
   readonly #freezers: readonly CoverFinder[];
   readonly #quotas: readonly CoverFinder[];
+  readonly #counters: readonly CoverFinder[];
   readonly #adoption: Adoption | undefined;
   readonly #onlineCpus = cpus().length;
 
@@ -49,6 +50,7 @@ export class Mechanisms {
     this.#adoption = found.adoption && new Adoption(found.adoption, parts);
     this.#freezers = found.freezers.map((hierarchy) => new CoverFinder(hierarchy, parts));
     this.#quotas = found.quotas.map((hierarchy) => new CoverFinder(hierarchy, parts));
+    this.#counters = found.counters.map((hierarchy) => new CoverFinder(hierarchy, parts));
   }
 
   /** Why this host cannot do it at all; undefined when it can. */
@@ -60,7 +62,8 @@ export class Mechanisms {
   /** A group that enforces phases as asked. */
   createGroup(asked: Hobble['mechanism'], parts: GroupParts): Group {
     const pathsOf = ({ pid }: { pid: number }) => this.#parts.cgroups.pathsOf(pid);
-    const freezer: FreezerParts = { ...parts, finders: this.#freezers, adoption: this.#adoption, pathsOf };
+    const [finders, counters] = [this.#freezers, this.#counters];
+    const freezer: FreezerParts = { ...parts, finders, counters, adoption: this.#adoption, pathsOf };
     switch (asked) {
       case 'signal':
         return new PlainSignals(parts, 'as asked');
@@ -74,6 +77,7 @@ export class Mechanisms {
           table,
           runRatio,
           finders: this.#quotas,
+          counters,
           pathsOf,
           onlineCpus: this.#onlineCpus,
         });

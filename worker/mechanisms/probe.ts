@@ -7,6 +7,7 @@ import { messageOf } from '../../shared/errors.ts';
 import type { MechanismName } from '../../shared/order.ts';
 import type { MechanismProbe } from '../../shared/report.ts';
 import { CpuQuota } from '../cgroups/cpu-quota.ts';
+import { counts } from '../cgroups/cpu-usage.ts';
 import { FreezerSwitch } from '../cgroups/freezer-switch.ts';
 import type { Cgroups, Hierarchy } from '../cgroups/hierarchies.ts';
 import { OwnCgroup, ownName } from '../cgroups/own-cgroup.ts';
@@ -21,6 +22,8 @@ export interface Found {
   adoption: Hierarchy | undefined;
   /** Hierarchies in which cgroups can be given a quota. */
   quotas: Hierarchy[];
+  /** Hierarchies whose cgroups count what they use of the CPU. */
+  counters: Hierarchy[];
 }
 
 /** Writes a directory down before it is made, and strikes it out when it is removed: for a journal. */
@@ -39,6 +42,7 @@ export const SIGNALS_ONLY: Found = {
   freezers: [],
   adoption: undefined,
   quotas: [],
+  counters: [],
 };
 
 /** Tries everything. Never throws; leaves nothing behind. */
@@ -67,6 +71,7 @@ export function probeMechanisms(cgroups: Cgroups, proc: Proc, log?: ProbeLog): F
     freezers,
     adoption,
     quotas,
+    counters: cgroups.hierarchies.filter(counts),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The `quota` mechanism: the kernel limits the one cgroup that holds the target and nobody else. It has no phases and
- * costs nothing between two looks, one a second. The limit is share × online CPUs; where a lower one stands already that
+ * costs nothing between two looks, one a second: at the limit, at who is inside, and at what the cgroup counts of its CPU. The limit is share × online CPUs; where a lower one stands already that
  * one stays. It caps the sum over all cores, so a single busy process gets more than its share of one core: hence only
  * where an order asks for it.
  *
@@ -10,11 +10,13 @@
  * What somebody else sets meanwhile counts as the old value from then on.
  */
 import { type Bandwidth, bandwidthOf, CpuQuota, cpusOf, type QuotaChange } from '../cgroups/cpu-quota.ts';
+import type { Hierarchy } from '../cgroups/hierarchies.ts';
 import type { Journal } from '../journal.ts';
 import type { Proc } from '../process/proc.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
-import type { CoverFinder, PathsOf } from './cover.ts';
-import { type Group, type InForce, Watch } from './group.ts';
+import { Accounts } from './account.ts';
+import { type CoverFinder, Lookout, type PathsOf, readOnce } from './cover.ts';
+import { type Group, type InForce, type Inspection, Watch } from './group.ts';
 import type { StopOutcome } from './signal.ts';
 
 export interface QuotaParts {
@@ -23,6 +25,8 @@ export interface QuotaParts {
   journal: Journal;
   /** In the hierarchies that have the cpu controller, v2 first. */
   finders: readonly CoverFinder[];
+  /** Where cgroups count the CPU that they use. */
+  counters: readonly CoverFinder[];
   pathsOf: PathsOf;
   /** The share of the machine that the order leaves. */
   runRatio: () => number;
@@ -30,9 +34,10 @@ export interface QuotaParts {
 }
 
 interface Limited {
-  readonly finder: CoverFinder;
+  readonly directory: string;
+  readonly hierarchy: Hierarchy;
   readonly quota: CpuQuota;
-  readonly path: string;
+  readonly lookout: Lookout;
   /** What stood there before, and what we have written in its place. Empty: what stands is lower anyway. */
   old: Bandwidth;
   ours: Bandwidth;
@@ -46,12 +51,16 @@ export class QuotaGroup implements Group {
   readonly notPermitted = 0;
   readonly #parts: QuotaParts;
   readonly #watch: Watch;
+  readonly #accounts: Accounts<Limited>;
   #limited: Limited | undefined;
+  /** The place whose account counts what the members use, also while a gate is closed. */
+  #counted: Limited | undefined;
   #obstacle: string | undefined;
 
   constructor(parts: QuotaParts) {
     this.#parts = parts;
     this.#watch = new Watch(parts);
+    this.#accounts = new Accounts({ counters: parts.counters, descriptors: parts.proc });
   }
 
   get size(): number {
@@ -73,8 +82,8 @@ export class QuotaGroup implements Group {
   #words(): string {
     if (this.#obstacle !== undefined) return this.#obstacle;
     if (!this.#limited) return 'no limit is set at present';
-    const { path, finder, old, ours, changes } = this.#limited;
-    const place = `${path} (v${finder.hierarchy.version})`;
+    const { directory, hierarchy, old, ours, changes } = this.#limited;
+    const place = `${directory.slice(hierarchy.mount.length)} (v${hierarchy.version})`;
     if (changes.length === 0) return `${place} has a lower limit already: ${wordsOf(old)}`;
     return `limits ${place} to ${wordsOf(ours)}`;
   }
@@ -82,15 +91,34 @@ export class QuotaGroup implements Group {
   setMembers(entries: Iterable<ProcessEntry>): void {
     const next = new Set(entries);
     for (const entry of [...this.#watch.entries()]) if (!next.has(entry)) this.#watch.drop(entry);
-    for (const entry of next) this.#watch.add(entry);
+    for (const entry of next) if (!this.#watch.has(entry)) this.#watch.add(entry, false);
     this.#obstacle = undefined;
+    this.#limited?.lookout.forget();
     // A limit that is set is looked at again at once; one that is not must find its cgroup, so that the answer is known.
     if (this.#limited) this.#keep();
     else this.#find();
+    this.#count();
   }
 
   addMembers(entries: readonly ProcessEntry[]): void {
-    for (const entry of entries) this.#watch.add(entry);
+    for (const entry of entries) if (!this.#watch.has(entry)) this.#watch.add(entry, this.#isCounted);
+  }
+
+  get #isCounted(): boolean {
+    return this.#counted !== undefined && this.#accounts.has(this.#counted);
+  }
+
+  /** Has the members counted where the cgroup that is limited, or others, count for them. */
+  #count(): void {
+    const { pathsOf } = this.#parts;
+    if (this.#counted && this.#counted !== this.#limited) this.#accounts.close(this.#counted);
+    this.#counted = this.#limited;
+    if (this.#limited) this.#accounts.keep(this.#limited, new Set(this.#watch.entries()), readOnce(pathsOf));
+    this.#watchAll();
+  }
+
+  #watchAll(): void {
+    for (const entry of [...this.#watch.entries()]) this.#watch.add(entry, this.#isCounted);
   }
 
   /** Sets the limit, or looks whether it still stands, for these members alone. To be called once a second. */
@@ -108,11 +136,11 @@ export class QuotaGroup implements Group {
 
   /** Lifts a limit that must not stand as it is any more. */
   #keep(): void {
-    const { finder, quota, ours, changes, old } = this.#limited!;
-    const wanted = this.#wanted(old);
-    const isAsAsked = wanted?.quotaUs === ours.quotaUs && wanted.periodUs === ours.periodUs;
-    if (!(isAsAsked && changes.length > 0 && quota.stands(changes) && this.#isCovered(finder, quota.directory)))
-      this.run();
+    const { quota, lookout, ours, changes, old } = this.#limited!;
+    const stands = changes.length > 0 ? quota.stands(changes) : isSame(quota.read(), old);
+    if (stands && isSame(this.#wanted(old), ours) && this.#isCovered(lookout)) return;
+    this.run();
+    this.#count();
   }
 
   /** The cgroup that holds the members and nobody else, with the limit that it would get. */
@@ -122,24 +150,25 @@ export class QuotaGroup implements Group {
     let why = 'no hierarchy with the cpu controller';
     for (const finder of this.#parts.finders) {
       const found = finder.find(members, (entry) => this.#watch.has(entry), this.#parts.pathsOf);
-      const uncovered = found.uncovered.filter((entry) => this.#isThere(entry));
+      // Who has just ended is in no cgroup, and no obstacle.
+      const uncovered = this.#watch.sift(found.uncovered);
       if (uncovered.length > 0) why = found.why;
       else if (found.covers.size > 1) why = `its processes are in ${found.covers.size} cgroups`;
       for (const directory of found.covers.size === 1 && uncovered.length === 0 ? found.covers.keys() : []) {
-        const quota = new CpuQuota(directory, finder.hierarchy.version);
-        const path = directory.slice(finder.hierarchy.mount.length);
+        const { hierarchy } = finder;
+        const quota = new CpuQuota(directory, hierarchy.version);
         const old = quota.read();
         const ours = old && this.#wanted(old);
         if (old && ours) {
           const changes = cpusOf(old) <= cpusOf(ours) ? [] : quota.changes(old, ours);
-          return { finder, quota, path, old, ours, changes };
+          return { directory, hierarchy, quota, lookout: new Lookout(finder, directory), old, ours, changes };
         }
         why = old
           ? 'less than 1 ms of CPU in a second cannot be set'
-          : `${path} has no CPU quota (its parent hands out no cpu controller)`;
+          : `${directory.slice(hierarchy.mount.length)} has no CPU quota (its parent hands out no cpu controller)`;
       }
     }
-    this.#obstacle = `no quota: ${why}`;
+    if (this.size > 0) this.#obstacle = `no quota: ${why}`;
     return undefined;
   }
 
@@ -147,16 +176,10 @@ export class QuotaGroup implements Group {
     return bandwidthOf(this.#parts.runRatio() * this.#parts.onlineCpus, periodUs);
   }
 
-  #isCovered(finder: CoverFinder, directory: string): boolean {
-    const look = finder.look(directory, (entry) => this.#watch.has(entry));
+  #isCovered(lookout: Lookout): boolean {
+    const look = lookout.look((entry) => this.#watch.has(entry));
     if (look.status === 'strangers') return false;
-    return ![...this.#watch.entries()].some((entry) => !look.pids.has(entry.pid) && this.#isThere(entry));
-  }
-
-  /** Still that very process: who has just ended is in no cgroup, and no obstacle. */
-  #isThere({ pid, startTicks }: ProcessEntry): boolean {
-    const now = this.#parts.proc.readStat(pid);
-    return now?.startTicks === startTicks && now.state !== 'Z';
+    return this.#watch.sift([...this.#watch.entries()].filter(({ pid }) => !look.pids.has(pid))).length === 0;
   }
 
   #set(found: Limited): StopOutcome {
@@ -168,6 +191,7 @@ export class QuotaGroup implements Group {
       return { status: 'stopped', signals: 0 };
     }
     this.#limited = found;
+    this.#count();
     return { status: 'stopped', signals: found.changes.length > 0 ? 1 : 0 };
   }
 
@@ -184,8 +208,12 @@ export class QuotaGroup implements Group {
     return undefined;
   }
 
-  inspect(): { alive: ProcessEntry[]; isRunnable: boolean } {
-    return this.#watch.inspect();
+  inspect(): Inspection {
+    const usedTicks = this.#accounts.takeTicks();
+    this.#watchAll(); // the account may have been closed
+    const looked = this.#watch.inspect();
+    if (usedTicks === undefined) return looked;
+    return { ...looked, counted: { usedTicks, isRunnable: () => this.#watch.isAnyRunnable() } };
   }
 
   rest(): void {
@@ -194,9 +222,14 @@ export class QuotaGroup implements Group {
 
   release(): void {
     this.run();
+    this.#count();
     this.#watch.clear();
     this.#obstacle = undefined;
   }
+}
+
+function isSame(one: Bandwidth | undefined, other: Bandwidth): boolean {
+  return one?.quotaUs === other.quotaUs && one.periodUs === other.periodUs;
 }
 
 function wordsOf(bandwidth: Bandwidth): string {

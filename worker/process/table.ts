@@ -14,6 +14,8 @@ export interface ProcessEntry {
   readonly startTicks: number;
   readonly isKernelThread: boolean;
   comm: string;
+  /** R, S, T, …: as of when it was last read. */
+  state: string;
   /** As of when it was last read; the table alone changes it, since it keeps the children by it. */
   ppid: number;
   pgrp: number;
@@ -98,6 +100,7 @@ export class ProcessTable {
   update(entry: ProcessEntry, now: Readonly<StatFields>): boolean {
     const moved = entry.ppid !== now.ppid || entry.pgrp !== now.pgrp || entry.session !== now.session;
     if (entry.ppid !== now.ppid) this.#adopt(entry, now.ppid);
+    entry.state = now.state;
     entry.pgrp = now.pgrp;
     entry.session = now.session;
     entry.tty = now.tty;
@@ -248,9 +251,10 @@ export class ProcessTable {
     // Threads answer under /proc/TID too. They share all with their process, so only one with threads needs the look.
     const status = stat.isKernelThread ? undefined : this.#proc.readStatus(pid);
     if (status && status.tgid !== pid) return undefined;
-    const { comm, ppid, pgrp, session, tty, ownTicks, reapedTicks } = stat;
+    const { comm, state, ppid, pgrp, session, tty, ownTicks, reapedTicks } = stat;
     const seen = {
       comm,
+      state,
       pgrp,
       session,
       tty,

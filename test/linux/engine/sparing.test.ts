@@ -1,5 +1,6 @@
 /** Sparing the idle: who is idle by himself gets no signals, and nobody gets around the cap by it. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createCgroup, MOUNTS, removeTestCgroups, type TestCgroup } from '../../support/cgroups.ts';
 import { startHost, type TestHost } from '../../support/host.ts';
 import {
   cpuSeconds,
@@ -20,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   host.stop();
-  await expectNothingLeft();
+  await expectNothingLeft().finally(removeTestCgroups);
 });
 
 async function shareOver(one: TestProcess, ms: number): Promise<number> {
@@ -56,6 +57,54 @@ test('sixty spinners that fight for the cores are not taken for idle', { timeout
     what: 'twenty stops of each',
   });
   expect(spinners.filter((spinner) => host.loop(spinner)!.state === 'spared')).toEqual([]);
+});
+
+describe.skipIf(MOUNTS.v2 === undefined)('by the account of its cgroup', () => {
+  const freeze = (group: TestCgroup) => host.tarpit(`cgroup:${group.path}`, CYCLE, false, 'freezer');
+  const loopOf = (group: TestCgroup) => host.loop(`cgroup:${group.path}`)!;
+
+  test('a group of sleepers is spared, and cycled again when one of them spins', { timeout: 40_000 }, async () => {
+    const group = createCgroup('v2');
+    for (const { pid } of await spawnSleepers(5)) group.enter(pid);
+    const late = await startProcess('sh', ['-c', 'read -r _; while :; do :; done'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    group.enter(late.pid);
+    freeze(group);
+    await until(() => loopOf(group).state === 'spared', { deadlineMs: 10_000, what: 'it to be spared' });
+    late.child.stdin!.write('\n');
+    await until(() => loopOf(group).state === 'hobbling', { deadlineMs: 10_000, what: 'it to be cycled again' });
+    await until(() => loopOf(group).gotRatio! > 0.01, { deadlineMs: 10_000, what: 'its share to be known' });
+  });
+
+  test('groups with a spinner each that fight for the cores are not taken for idle', { timeout: 60_000 }, async () => {
+    const groups = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const group = createCgroup('v2');
+        group.enter((await spawnSpinner()).pid);
+        group.enter((await spawnSleepers(1))[0]!.pid);
+        return group;
+      }),
+    );
+    for (const group of groups) freeze(group);
+    await until(() => groups.every((group) => loopOf(group).stops > 20), {
+      deadlineMs: 30_000,
+      what: 'twenty stops of each',
+    });
+    expect(groups.filter((group) => loopOf(group).state === 'spared')).toEqual([]);
+  });
+
+  test('what lives on short children that nobody waits for is counted', { timeout: 40_000 }, async () => {
+    const group = createCgroup('v2');
+    // Orphans of a millisecond each: no process that is there at a look has used anything to speak of.
+    const orphans =
+      'while :; do ( /bin/sh -c "i=0; while [ \\$i -lt 1000 ]; do i=\\$((i+1)); done" & ); sleep 0.05; done';
+    const parent = await startProcess('sh', ['-c', orphans]);
+    group.enter(parent.pid);
+    host.tarpit(`cgroup:${group.path}`, CYCLE, true, 'freezer');
+    await until(() => (loopOf(group).gotRatio ?? 0) > 0.005, { deadlineMs: 20_000, what: 'its share to be known' });
+    expect(loopOf(group).inForce.mechanism).toBe('freezer');
+  });
 });
 
 test('a shell that lives on short children is cycled like any other', { timeout: 40_000 }, async () => {

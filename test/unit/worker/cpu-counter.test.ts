@@ -50,6 +50,13 @@ describe('CpuCounter', () => {
     expect(count([sample(10, 1, 10), sample(20, 1, 10)], [sample(10, 1, 10)])).toBe(0);
   });
 
+  it('counts nothing of the lives before of a parent and child who come in together', () => {
+    const counter = new CpuCounter();
+    counter.look([sample(5, 1, 0)], 100);
+    expect(counter.look([sample(5, 1, 0), sample(10, 1, 500), sample(11, 10, 300)], 200)).toBe(0);
+    expect(counter.look([sample(5, 1, 0), sample(10, 1, 501), sample(11, 10, 302)], 300)).toBe(3);
+  });
+
   it('never counts a tick twice: any tree that works, forks, ends and waits comes out at its true sum', () => {
     // A simulated kernel: each step a process works, forks, or ends (its parent waits for it at once).
     const step = fc.record({

@@ -85,6 +85,7 @@ function createParts(): FreezerParts {
     isOwned: () => false,
     isProtected: () => false,
     finders: [new CoverFinder(hierarchy, { cgroups: cgroups as never, proc, table })],
+    counters: [],
     adoption: undefined,
     pathsOf: (entry) => proc.readCgroups(entry.pid),
   };
@@ -285,8 +286,8 @@ describe('auto', () => {
 describe('the quota, v2', () => {
   const max = (path: string) => readFileSync(join(mount, path, 'cpu.max'), 'latin1').trim();
   const create = () => {
-    const { proc, finders, pathsOf } = createParts();
-    return new QuotaGroup({ proc, table, journal, finders, pathsOf, runRatio: () => 0.1, onlineCpus: 4 });
+    const { proc, finders, counters, pathsOf } = createParts();
+    return new QuotaGroup({ proc, table, journal, finders, counters, pathsOf, runRatio: () => 0.1, onlineCpus: 4 });
   };
 
   it('is share × CPUs, written down before it is set, and put back', () => {

@@ -39,6 +39,19 @@ test('whatever a target does, what it gains over its cap is a few samples and th
   );
 });
 
+test('who waits for a core matters only for one who would be spared otherwise', () => {
+  const idleness = new Idleness();
+  expect([0, CAP * 0.4, CAP * 0.6, 1].map((usedRatio) => idleness.needsProof(usedRatio, CAP))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  idleness.take(idle, CAP);
+  idleness.take(idle, CAP);
+  expect(idleness.needsProof(0, CAP)).toBe(false);
+});
+
 test('who is runnable at every look is cycled again, though no CPU of his can be seen', () => {
   const idleness = new Idleness();
   idleness.take(idle, CAP);

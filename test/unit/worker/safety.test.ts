@@ -18,6 +18,7 @@ const process = (parts: Partial<ProcessEntry> = {}): ProcessEntry => ({
   gids: [1_001],
   ownTicks: 0,
   reapedTicks: 0,
+  state: 'S',
   isAlive: true,
   pass: 1,
   inode: undefined,

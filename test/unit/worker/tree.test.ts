@@ -38,6 +38,7 @@ const entry = ({ pid, ppid }: Kin, parts: Partial<ProcessEntry> = {}): ProcessEn
   gids: [],
   ownTicks: 0,
   reapedTicks: 0,
+  state: 'S',
   isAlive: true,
   pass: 1,
   inode: undefined,
