@@ -22,6 +22,7 @@ import type { Verifier } from '../shared/signature.ts';
 import type { Target } from '../shared/target.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Engine } from './engine/engine.ts';
+import { OrderLog } from './order-log.ts';
 import type { UserLookup, Users } from './users.ts';
 
 /** What stands for a target here. A tombstone's order is an untarpit, or a tarpit that has ended. */
@@ -54,6 +55,7 @@ const FORGET_EVERY_MS = 600_000;
 
 export class OrderBook {
   readonly #parts: OrderBookParts;
+  readonly #orderLog: OrderLog;
   #forgotAtMs = 0;
   readonly #entries = new Map<string, Entry>();
   /** Orders are applied one at a time per target, so that a slow look-up cannot let an older one overtake. */
@@ -61,6 +63,7 @@ export class OrderBook {
 
   constructor(parts: OrderBookParts) {
     this.#parts = parts;
+    this.#orderLog = new OrderLog(parts.log, parts.clock);
   }
 
   get entries(): ReadonlyMap<string, Entry> {
@@ -190,26 +193,14 @@ export class OrderBook {
     this.#entries.set(order.target, { order, deadlineBootMs, sinceMs, result, mechanismWhy });
     this.#parts.onChange(order.target);
     const isAgain = before?.order.version === order.version;
-    if (before?.result.status !== result.status || !(isRenewal || isAgain)) {
-      this.#parts.log.info(
-        {
-          action: order.action,
-          target: order.target,
-          account: order.account,
-          version: order.version,
-          result: result.status,
-          why: 'why' in result ? result.why : undefined,
-          by: order.by,
-        },
-        'order',
-      );
-    }
+    if (before?.result.status !== result.status || !(isRenewal || isAgain)) this.#orderLog.settled(order, result);
     return result;
   }
 
   /** Ends what has expired and forgets tombstones past their end. Returns the targets that expired now. */
   expire(): string[] {
-    const { engine, clock, deadlines, redisNowMs, log } = this.#parts;
+    const { engine, clock, deadlines, redisNowMs } = this.#parts;
+    this.#orderLog.sum();
     const nowBootMs = clock.bootMs();
     const nowMs = redisNowMs();
     const expired: string[] = [];
@@ -217,7 +208,7 @@ export class OrderBook {
       if (entry.order.action === 'tarpit' && entry.result.status !== 'expired' && entry.deadlineBootMs <= nowBootMs) {
         engine.untarpit(target);
         entry.result = { status: 'expired', lateMs: Math.round(nowBootMs - entry.deadlineBootMs) };
-        log.info({ target, version: entry.order.version }, 'order expired: let go');
+        this.#orderLog.expired(entry.order);
         expired.push(target);
       }
       const isOver = entry.order.action === 'untarpit' || entry.result.status === 'expired';

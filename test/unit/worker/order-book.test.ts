@@ -65,7 +65,7 @@ afterEach(() => rmSync(dir, { recursive: true }));
 /** A worker's book; another one on the same directory is the worker after a restart. */
 function openBook(bootId = 'boot-1') {
   const write = (_: unknown, text: string) => logged.push(text);
-  const log = { ...silentLogger(), info: write, warn: write } as unknown as Logger;
+  const log = { ...silentLogger(), info: write, warn: write, isLevelEnabled: () => false } as unknown as Logger;
   return new OrderBook({
     host: 'web-1',
     engine: engine as unknown as Engine,
