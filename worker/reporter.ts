@@ -237,6 +237,7 @@ function isNews(before: Report, after: Report): boolean {
     before.mechanismWhy !== after.mechanismWhy ||
     before.processes !== after.processes ||
     before.effective !== after.effective ||
+    before.beforeRatio !== after.beforeRatio ||
     moved(before.gotRatio, after.gotRatio) ||
     moved(before.costRatio, after.costRatio) ||
     before.periodMs !== after.periodMs ||

@@ -10,6 +10,7 @@ import type { Logger } from '../../shared/log.ts';
 import { formatTarget, type Target } from '../../shared/target.ts';
 import { type Cgroups, decodePath } from '../cgroups/hierarchies.ts';
 import type { Journal } from '../journal.ts';
+import { Bystanders } from '../mechanisms/bystanders.ts';
 import type { Mechanisms } from '../mechanisms/mechanism.ts';
 import type { Probes } from '../mechanisms/probe.ts';
 import type { SignalParts } from '../mechanisms/signal.ts';
@@ -26,7 +27,6 @@ import { type Births, Membership } from './membership.ts';
 import type { Budget } from './pacing.ts';
 import { Scheduler } from './scheduler.ts';
 import { findScope, type Scope } from './scope.ts';
-import { shareSoFar } from './share.ts';
 import { periodMs } from './slots.ts';
 import { Steady } from './steady.ts';
 import { Sweeper } from './sweeper.ts';
@@ -74,12 +74,13 @@ export class Engine {
   readonly #braking: Braking;
   readonly #sweeper: Sweeper;
   readonly #whyExempt: (entry: ProcessEntry) => string | undefined;
+  readonly #groupParts: SignalParts;
   #totalStops = 0;
 
   constructor(parts: EngineParts, events: EngineEvents) {
     this.#parts = parts;
     this.#events = events;
-    const { table, proc, cgroups, rules, bounds } = parts;
+    const { table, proc, cgroups, rules, bounds, journal, clock } = parts;
     const context = {
       parentOf: (entry: ProcessEntry) => table.get(entry.ppid),
       cgroupsOf: (entry: ProcessEntry) => [...proc.readCgroups(entry.pid).values()].map(decodePath),
@@ -92,6 +93,16 @@ export class Engine {
       maxProcesses: bounds.processesPerTarget,
       onOwned: (entry, by) => this.#braking.owned(entry, by),
     });
+    const isOwned = (entry: ProcessEntry) => this.#membership.ownerOf(entry) !== undefined;
+    this.#groupParts = {
+      proc,
+      table,
+      journal,
+      clock,
+      isOwned,
+      isProtected: (entry) => entry.pid === 1 || entry.isKernelThread || rules.protectedPids().has(entry.pid),
+      bystanders: new Bystanders({ proc, journal, isOwned }),
+    };
     const { onChange } = events;
     this.#braking = new Braking({ ...parts, membership: () => this.#membership, loops: this.#loops, onChange });
     this.#sweeper = new Sweeper({
@@ -230,7 +241,8 @@ export class Engine {
       {
         clock,
         cores,
-        createGroup: (mechanism, runRatio) => mechanisms.createGroup(mechanism, { ...this.#groupParts(), runRatio }),
+        readStat: (pid) => proc.readStat(pid),
+        createGroup: (mechanism, runRatio) => mechanisms.createGroup(mechanism, { ...this.#groupParts, runRatio }),
       },
       {
         onDenied: (denied, why) => {
@@ -263,21 +275,8 @@ export class Engine {
       this.#remove(loop);
       return { status: 'refused', why: loop.why! };
     }
-    loop.beforeRatio = shareSoFar(loop.members, proc, clock.bootMs());
     this.#sweeper.schedule();
     return this.#accept(loop);
-  }
-
-  #groupParts(): SignalParts {
-    const { proc, table, journal, clock, rules } = this.#parts;
-    return {
-      proc,
-      table,
-      journal,
-      clock,
-      isOwned: (entry) => this.#membership.ownerOf(entry) !== undefined,
-      isProtected: (entry) => entry.pid === 1 || entry.isKernelThread || rules.protectedPids().has(entry.pid),
-    };
   }
 
   /** For what comes from inside a tick, which goes over the loops. */

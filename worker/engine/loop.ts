@@ -14,12 +14,13 @@ import { type Hobble, runRatio } from '../../shared/order.ts';
 import type { TargetState } from '../../shared/report.ts';
 import { formatTarget, type Target } from '../../shared/target.ts';
 import { type Group, type InForce, nameOf } from '../mechanisms/group.ts';
-import { TICKS_PER_SECOND } from '../process/stat.ts';
+import { isDead, type StatFields, TICKS_PER_SECOND } from '../process/stat.ts';
 import type { ProcessEntry } from '../process/table.ts';
 import { CpuCounter } from './cpu-counter.ts';
 import { Idleness } from './idleness.ts';
 import type { Phased } from './scheduler.ts';
 import type { Scope } from './scope.ts';
+import { shareSoFar } from './share.ts';
 import type { DutyCycle } from './slots.ts';
 
 /** A loop looks at each of its processes about once a second; never sooner than this after the last look, milliseconds. */
@@ -54,6 +55,8 @@ export interface LoopParts {
   clock: Clock;
   /** Of the host: what a target could use at once. */
   cores: number;
+  /** Reads who has this pid now. */
+  readStat: (pid: number) => StatFields | undefined;
   /** A new, empty group for a mechanism; `runRatio` gives the share that is asked at that moment. */
   createGroup: (mechanism: Hobble['mechanism'], runRatio: () => number) => Group;
 }
@@ -77,11 +80,13 @@ export class HobbleLoop implements Phased {
   every: boolean;
   /** The mechanism that was asked; `inForce` says which one it is. */
   mechanism: Hobble['mechanism'];
+  /** CPU share of one core that its processes had before, as of the first look; null: not looked yet, or not known. */
   beforeRatio: number | null = null;
   /** CPU share of one core that it costs the worker; null: not known yet. */
   costRatio: number | null = null;
   stops = 0;
   #group: Group;
+  readonly #readStat: LoopParts['readStat'];
   readonly #createGroup: (mechanism: Hobble['mechanism']) => Group;
   readonly #events: LoopEvents;
   readonly #cores: number;
@@ -107,7 +112,7 @@ export class HobbleLoop implements Phased {
     target: Target,
     scope: Scope,
     { cycle, every, mechanism }: LoopSettings,
-    { clock, cores, createGroup }: LoopParts,
+    { clock, cores, readStat, createGroup }: LoopParts,
     events: LoopEvents,
   ) {
     this.key = formatTarget(target);
@@ -116,6 +121,7 @@ export class HobbleLoop implements Phased {
     this.cycle = cycle;
     this.every = every;
     this.mechanism = mechanism;
+    this.#readStat = readStat;
     this.#createGroup = (asked) => createGroup(asked, () => this.runRatio);
     this.#group = this.#createGroup(mechanism);
     this.#events = events;
@@ -320,6 +326,16 @@ export class HobbleLoop implements Phased {
     return Math.min(INSPECT_SPARED_EVERY_MS, Math.max(INSPECT_EVERY_MS, this.#idleness.unusedMs / this.#cores));
   }
 
+  /** Its processes as they are now. */
+  #readAnew(): StatFields[] {
+    const read: StatFields[] = [];
+    for (const { pid, startTicks } of this.members) {
+      const now = this.#readStat(pid);
+      if (now?.startTicks === startTicks && !isDead(now)) read.push(now);
+    }
+    return read;
+  }
+
   #inspectIfDue(): void {
     const nowMs = this.#nowMs();
     if (nowMs - this.#inspectedAtMs < this.#inspectEveryMs) return;
@@ -328,9 +344,12 @@ export class HobbleLoop implements Phased {
     const sizeBefore = this.#group.size;
     const { alive, isRunnable, counted } = this.#group.inspect();
     this.#work += counted ? alive.length + 1 : sizeBefore;
+    const nowTicks = this.#nowTicks();
+    // Before the first stop, by the look that has to be made anyway; those counted are read for it this once.
+    if (!Number.isFinite(sinceMs)) this.beforeRatio = shareSoFar(counted ? this.#readAnew() : alive, nowTicks);
     const countedTicks = counted?.usedTicks ?? 0;
     this.#countedTicks += countedTicks;
-    const usedTicks = this.#cpu.look(alive, this.#nowTicks()) + countedTicks;
+    const usedTicks = this.#cpu.look(alive, nowTicks) + countedTicks;
     this.#usage.push({ atMs: nowMs, totalTicks: this.#usedTicks });
     if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
     if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);

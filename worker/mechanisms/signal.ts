@@ -17,6 +17,7 @@ import type { Proc } from '../process/proc.ts';
 import { isDead, isStopped } from '../process/stat.ts';
 import type { ProcessEntry, ProcessTable } from '../process/table.ts';
 import { parentsFirst } from '../process/tree.ts';
+import type { Bystander, Bystanders } from './bystanders.ts';
 
 /**
  * How long one stop phase may wait for parents to be seen stopped, milliseconds, all of them together: a user who has many
@@ -53,12 +54,6 @@ interface Member {
   permission: boolean;
 }
 
-/** A parent outside the group, watched through the first stop of its child. */
-interface Bystander {
-  readonly entry: ProcessEntry;
-  readonly held: HeldProcess;
-}
-
 export interface SignalParts {
   proc: Proc;
   table: ProcessTable;
@@ -66,8 +61,10 @@ export interface SignalParts {
   clock: Clock;
   /** True: this process is never touched (the worker, its guard, pid 1, …), not even to continue it. */
   isProtected: (entry: ProcessEntry) => boolean;
-  /** True: some loop hobbles it. That it is stopped then says nothing, and its journal entry is that loop's affair. */
+  /** True: some loop hobbles it. */
   isOwned: (entry: ProcessEntry) => boolean;
+  /** Parents outside of any group; the same for all groups. */
+  bystanders: Bystanders;
 }
 
 export type StopOutcome = { status: 'stopped'; signals: number } | { status: 'journal-broken' };
@@ -80,7 +77,8 @@ export class SignalGroup {
   #hasFresh = false;
   #waitLeftMs = SEEN_STOPPED_WITHIN_MS;
   #skipsLeft = MAX_SKIPS;
-  #bystanders: Bystander[] = [];
+  /** Whom we watch, until the end of the stop phase that began it. */
+  #watched: Bystander[] = [];
 
   constructor(parts: SignalParts) {
     this.#parts = parts;
@@ -213,19 +211,13 @@ export class SignalGroup {
       if (!parent || parent.isKernelThread || this.#parts.isProtected(parent) || this.#parts.isOwned(parent)) continue;
       parents.set(parent.pid, parent);
     }
-    const running = [...parents.values()]
-      .map((entry) => ({ entry, held: new HeldProcess(this.#parts.proc, entry.pid, entry.startTicks) }))
-      .filter(({ held }) => {
-        const now = held.read();
-        if (now && !isStopped(now.state)) return true;
-        held.close();
-        return false;
-      });
-    if (!this.#parts.journal.willStop([...fresh, ...running.map(({ entry }) => entry)])) {
-      for (const { held } of running) held.close();
+    const { bystanders, journal } = this.#parts;
+    const watched = bystanders.watch(parents.values());
+    if (!journal.willStop(watched.length === 0 ? fresh : [...fresh, ...watched.map(({ entry }) => entry)])) {
+      bystanders.leave(watched);
       return false;
     }
-    this.#bystanders.push(...running);
+    if (watched.length > 0) this.#watched.push(...watched);
     return true;
   }
 
@@ -278,27 +270,19 @@ export class SignalGroup {
    * its child was stopped (su, runuser); it and the members run again when this returns one.
    */
   checkBystanders(): ProcessEntry | undefined {
-    if (this.#bystanders.length === 0) return undefined;
-    const bystanders = this.#takeBystanders();
-    const stopped = bystanders.filter(({ held }) => isStopped(held.read()?.state ?? ''));
+    if (this.#watched.length === 0) return undefined;
+    const stopped = this.#parts.bystanders.stopped(this.#watched);
     if (stopped.length > 0) {
       this.run();
-      for (const { held } of stopped) held.continue();
+      for (const one of stopped) this.#parts.bystanders.continue(one);
     }
-    for (const { held } of bystanders) held.close();
-    this.#parts.journal.left(bystanders.map(({ entry }) => entry));
+    this.#leaveBystanders();
     return stopped[0]?.entry;
   }
 
-  /** Those that are watched, without any that became a member of a loop meanwhile. */
-  #takeBystanders(): Bystander[] {
-    const bystanders = this.#bystanders.filter(({ entry, held }) => {
-      const isOwned = this.#parts.isOwned(entry);
-      if (isOwned) held.close();
-      return !isOwned;
-    });
-    this.#bystanders = [];
-    return bystanders;
+  #leaveBystanders(): void {
+    this.#parts.bystanders.leave(this.#watched);
+    this.#watched = [];
   }
 
   /**
@@ -338,12 +322,11 @@ export class SignalGroup {
   /** Everything runs and the group is empty. */
   release(): void {
     this.run();
-    const bystanders = this.#takeBystanders();
-    for (const { held } of bystanders) {
-      if (isStopped(held.read()?.state ?? '')) held.continue();
-      held.close();
+    const { bystanders } = this.#parts;
+    if (this.#watched.length > 0) {
+      for (const one of bystanders.stopped(this.#watched)) bystanders.continue(one);
+      this.#leaveBystanders();
     }
-    this.#parts.journal.left(bystanders.map(({ entry }) => entry));
     this.#drop(this.#members);
     this.#members = [];
   }

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Hierarchy } from '../../../worker/cgroups/hierarchies.ts';
 import type { Journal } from '../../../worker/journal.ts';
 import { AutoGroup } from '../../../worker/mechanisms/auto.ts';
+import { Bystanders } from '../../../worker/mechanisms/bystanders.ts';
 import { CoverFinder } from '../../../worker/mechanisms/cover.ts';
 import { FreezerGroup, type FreezerParts } from '../../../worker/mechanisms/freezer.ts';
 import { QuotaGroup } from '../../../worker/mechanisms/quota.ts';
@@ -84,6 +85,7 @@ function createParts(): FreezerParts {
     clock,
     isOwned: () => false,
     isProtected: () => false,
+    bystanders: new Bystanders({ proc, journal, isOwned: () => false }),
     finders: [new CoverFinder(hierarchy, { cgroups: cgroups as never, proc, table })],
     counters: [],
     adoption: undefined,

@@ -1,6 +1,7 @@
 /** The signal mechanism on a machine of plain files: who gets which signal, in which order, and who is left alone. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Journal } from '../../../worker/journal.ts';
+import { Bystanders } from '../../../worker/mechanisms/bystanders.ts';
 import { SignalGroup } from '../../../worker/mechanisms/signal.ts';
 import { ProcessTable } from '../../../worker/process/table.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -57,6 +58,7 @@ describe.each([{ identity: 'pidfd' }, { identity: 'start time' }])('with identit
       clock: ticking,
       isProtected: ({ pid }) => isProtected(pid),
       isOwned: () => false,
+      bystanders: new Bystanders({ proc: kernel.proc, journal, isOwned: () => false }),
     });
   }
 
