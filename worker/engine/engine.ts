@@ -21,6 +21,7 @@ import { BirthChase } from './birth-chase.ts';
 import type { BrakeSettings } from './brake.ts';
 import { Braking } from './braking.ts';
 import { lookIntoGap } from './gap.ts';
+import { Gone } from './gone.ts';
 import { Governor } from './governor.ts';
 import { HobbleLoop, type LoopSettings } from './loop.ts';
 import { type Births, Membership } from './membership.ts';
@@ -73,6 +74,7 @@ export class Engine {
   readonly #membership: Membership;
   readonly #braking: Braking;
   readonly #sweeper: Sweeper;
+  readonly #gone: Gone;
   readonly #whyExempt: (entry: ProcessEntry) => string | undefined;
   readonly #groupParts: SignalParts;
   #totalStops = 0;
@@ -105,6 +107,11 @@ export class Engine {
     };
     const { onChange } = events;
     this.#braking = new Braking({ ...parts, membership: () => this.#membership, loops: this.#loops, onChange });
+    const onGone = (loop: HobbleLoop) => {
+      this.#remove(loop);
+      events.onEnd(loop, 'gone');
+    };
+    this.#gone = new Gone({ clock, loops: this.#loops, onGone });
     this.#sweeper = new Sweeper({
       table,
       clock: parts.clock,
@@ -116,7 +123,7 @@ export class Engine {
         const { isWhole, changed } = table.swept;
         this.#membership.refresh({ isWhole: isWhole || rules.exemptCgroups.length > 0, changed });
         this.#braking.review();
-        this.#endGone();
+        this.#gone.look();
       },
     });
     const onGap = (gapMs: number) => this.noticeGap(gapMs);
@@ -256,7 +263,7 @@ export class Engine {
           this.#events.onChange(changed.key);
           this.#afterTick(() => this.#place(changed));
         },
-        onEmpty: () => this.#afterTick(() => this.#endGone()),
+        onEmpty: () => this.#gone.lookSoon(),
       },
     );
     // A pass costs what the host has processes; in a burst of orders the last one serves all, and the next is near.
@@ -379,15 +386,6 @@ export class Engine {
   /** Reads every process anew, and decides anew who may be hobbled. */
   lookAnew(): Promise<void> {
     return this.#sweeper.sweepAnew();
-  }
-
-  /** A pid target whose last process has ended is over; others stay armed until they expire. */
-  #endGone(): void {
-    for (const loop of [...this.#loops.values()]) {
-      if (loop.scope.kind !== 'tree' || [...loop.members].some((member) => member.isAlive)) continue;
-      this.#remove(loop);
-      this.#events.onEnd(loop, 'gone');
-    }
   }
 
   /** The worker was away: everything runs until lease, hold, expiry and identities have been looked at anew. */

@@ -212,6 +212,12 @@ export class HobbleLoop implements Phased {
     return this.#group.size;
   }
 
+  /** Whether any process of the target lives, whoever owns it. */
+  get hasLiving(): boolean {
+    for (const member of this.members) if (member.isAlive) return true;
+    return false;
+  }
+
   get notPermitted(): number {
     return this.#group.notPermitted;
   }

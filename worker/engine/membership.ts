@@ -13,9 +13,9 @@ export type Births = 'none' | 'owned' | 'stopped';
 
 export interface MembershipParts {
   table: {
-    entries(): Iterable<ProcessEntry>;
     get(pid: number): ProcessEntry | undefined;
     childrenOf(pid: number): Iterable<ProcessEntry>;
+    ofUser(uid: number): Iterable<ProcessEntry>;
   };
   whyExempt: (entry: ProcessEntry) => string | undefined;
   /** Pids in a cgroup and below it. */
@@ -87,11 +87,10 @@ export class Membership {
   refresh({ isWhole, changed }: Swept): void {
     const touched = new Set(changed);
     const following = new Set<HobbleLoop>();
-    const byUid = this.#byUid();
     for (const loop of this.#loops) {
       if (isWhole || loop.followsPasses) following.add(loop);
       else if (this.#isUnmoved(loop)) continue;
-      const found = this.#find(loop, byUid);
+      const found = this.#find(loop);
       for (const entry of loop.members) {
         if (found.has(entry)) continue;
         loop.members.delete(entry);
@@ -142,31 +141,13 @@ export class Membership {
     if (entry.realUid !== null && entry.realUid === entry.effectiveUid) yield* this.#uidLoops.get(entry.realUid) ?? [];
   }
 
-  /** For all loops of users at once. */
-  #byUid(): Map<number, ProcessEntry[]> {
-    const byUid = new Map<number, ProcessEntry[]>();
-    for (const uid of this.#uidLoops.keys()) byUid.set(uid, []);
-    if (byUid.size === 0) return byUid;
-    for (const entry of this.#parts.table.entries()) {
-      if (entry.realUid !== null && entry.realUid === entry.effectiveUid) byUid.get(entry.realUid)?.push(entry);
-    }
-    return byUid;
-  }
-
-  /** For one that is new: a map of all the others at each of 10,000 orders would take seconds. */
-  #ofUid(uid: number): ProcessEntry[] {
-    return [...this.#parts.table.entries()].filter(
-      ({ realUid, effectiveUid }) => realUid === uid && effectiveUid === uid,
-    );
-  }
-
   /** Whom a target stands for now. Of a tree, descendants once seen stay, also when they were handed to init. */
-  #find(loop: HobbleLoop, byUid?: Map<number, ProcessEntry[]>): Set<ProcessEntry> {
+  #find(loop: HobbleLoop): Set<ProcessEntry> {
     switch (loop.scope.kind) {
       case 'tree':
         return this.#tree(loop, loop.scope.root);
       case 'uid':
-        return new Set(byUid ? byUid.get(loop.scope.uid) : this.#ofUid(loop.scope.uid));
+        return new Set(this.#parts.table.ofUser(loop.scope.uid));
       case 'cgroup': {
         const found = new Set<ProcessEntry>();
         for (const pid of this.#parts.pidsOfCgroup(loop.scope.path)) {

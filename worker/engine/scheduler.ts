@@ -24,6 +24,20 @@ const QUIET_PER_SLOT = 256;
 /** Lateness samples kept for the percentiles. */
 const LATENESS_SAMPLES = 1_024;
 
+/** The slots of one duty cycle, of loops that want a core or of quiet ones. */
+interface Lane<Loop> {
+  readonly key: string;
+  /** By index; only those that hold somebody, since a cycle can have 10,000 of them. */
+  readonly slots: Map<number, PlacedSlot<Loop>>;
+  /** Kept up at each join and leave, so that neither costs what there are loops. */
+  readonly loopsPerSlot: number[];
+}
+
+interface PlacedSlot<Loop> extends Slot<Loop> {
+  readonly lane: Lane<Loop>;
+  readonly index: number;
+}
+
 export interface SchedulerEvents {
   /** Before the stops of a tick, and right after them: the moments to look for births. */
   beforeStops(): void;
@@ -35,9 +49,8 @@ export class Scheduler<Loop extends Phased> {
   readonly #clock: Clock;
   readonly #cores: number;
   readonly #events: SchedulerEvents;
-  /** Slots by duty cycle (and whether for quiet loops), then by index; only those that hold somebody, since a cycle can have 10,000 of them. */
-  readonly #slots = new Map<string, Map<number, Slot<Loop>>>();
-  readonly #slotOf = new Map<Loop, Slot<Loop>>();
+  readonly #lanes = new Map<string, Lane<Loop>>();
+  readonly #slotOf = new Map<Loop, PlacedSlot<Loop>>();
   #timer: Timer | undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
   #suspended = false;
@@ -60,23 +73,27 @@ export class Scheduler<Loop extends Phased> {
    */
   add(loop: Loop, cycle: DutyCycle, isQuiet = false): void {
     const nowMs = this.#clock.monotonicMs();
-    const key = `${cycle.runMs}/${cycle.stopMs}${isQuiet ? ' quiet' : ''}`;
-    let slots = this.#slots.get(key);
-    if (!slots) {
-      slots = new Map();
-      this.#slots.set(key, slots);
-    }
-    const loopsPerSlot = new Array<number>(Math.max(0, ...slots.keys()) + 1).fill(0);
-    for (const [index, { loops }] of slots) loopsPerSlot[index] = loops.size;
+    const lane = this.#laneFor(`${cycle.runMs}/${cycle.stopMs}${isQuiet ? ' quiet' : ''}`);
+    const { slots, loopsPerSlot } = lane;
     const index = chooseSlot(loopsPerSlot, cycle, isQuiet ? QUIET_PER_SLOT : this.#cores);
-    const slot = slots.get(index) ?? createSlot<Loop>({ ...cycle }, index, nowMs);
+    const slot = slots.get(index) ?? Object.assign(createSlot<Loop>({ ...cycle }, index, nowMs), { lane, index });
     slots.set(index, slot);
     slot.loops.add(loop);
+    loopsPerSlot[index] = slot.loops.size;
     this.#slotOf.set(loop, slot);
     if (this.#suspended) return;
-    this.#arm();
+    if (!this.#timer || slot.nextAtMs < this.#dueAtMs) this.#arm();
     // An overdue timer means that time has passed unseen: its tick will decide, not this call.
     if (slot.phase === 'stop' && nowMs < this.#dueAtMs) this.#stop([loop]);
+  }
+
+  #laneFor(key: string): Lane<Loop> {
+    let lane = this.#lanes.get(key);
+    if (!lane) {
+      lane = { key, slots: new Map(), loopsPerSlot: [] };
+      this.#lanes.set(key, lane);
+    }
+    return lane;
   }
 
   /** A loop may suspend everything from within its stop (the journal is full): whoever comes after it stays running. */
@@ -94,13 +111,13 @@ export class Scheduler<Loop extends Phased> {
     if (!slot) return;
     this.#slotOf.delete(loop);
     slot.loops.delete(loop);
+    const { lane, index } = slot;
+    lane.loopsPerSlot[index] = slot.loops.size;
     loop.enterRun();
     if (slot.loops.size > 0) return;
-    for (const [key, slots] of this.#slots) {
-      for (const [index, other] of slots) if (other === slot) slots.delete(index);
-      if (slots.size === 0) this.#slots.delete(key);
-    }
-    this.#arm();
+    lane.slots.delete(index);
+    if (lane.slots.size === 0) this.#lanes.delete(lane.key);
+    if (slot.nextAtMs <= this.#dueAtMs) this.#arm();
   }
 
   /** Puts everything in its run phase, until `resume`. */
@@ -133,9 +150,10 @@ export class Scheduler<Loop extends Phased> {
   }
 
   *#all(): Generator<Slot<Loop>> {
-    for (const slots of this.#slots.values()) yield* slots.values();
+    for (const { slots } of this.#lanes.values()) yield* slots.values();
   }
 
+  /** Asks for a tick when the next slot is due. */
   #arm(): void {
     let dueAtMs = Number.POSITIVE_INFINITY;
     for (const slot of this.#all()) dueAtMs = Math.min(dueAtMs, slot.nextAtMs);

@@ -67,6 +67,8 @@ export class ProcessTable {
   readonly #proc: Proc;
   readonly #byPid = new Map<number, ProcessEntry>();
   readonly #children = new Map<number, Set<ProcessEntry>>();
+  /** By uid, those whose real and effective one it is. */
+  readonly #ofUser = new Map<number, Set<ProcessEntry>>();
   #pass = 0;
   #lastPid: number | undefined;
   #swept: Swept = { isWhole: true, changed: new Set() };
@@ -94,6 +96,27 @@ export class ProcessTable {
   /** Living processes whose parent is `pid`. */
   childrenOf(pid: number): Iterable<ProcessEntry> {
     return this.#children.get(pid) ?? [];
+  }
+
+  /** Living processes whose real and effective uid this is. */
+  ofUser(uid: number): Iterable<ProcessEntry> {
+    return this.#ofUser.get(uid) ?? [];
+  }
+
+  #joinUser(entry: ProcessEntry): void {
+    const uid = userOf(entry);
+    if (uid === null) return;
+    const others = this.#ofUser.get(uid);
+    if (others) others.add(entry);
+    else this.#ofUser.set(uid, new Set([entry]));
+  }
+
+  #leaveUser(entry: ProcessEntry): void {
+    const uid = userOf(entry);
+    if (uid === null) return;
+    const others = this.#ofUser.get(uid);
+    others?.delete(entry);
+    if (others?.size === 0) this.#ofUser.delete(uid);
   }
 
   /** Takes over what was just read of a process. Returns whether it has another parent, group or session than before. */
@@ -234,6 +257,7 @@ export class ProcessTable {
   #forget(entry: ProcessEntry): void {
     entry.isAlive = false;
     this.#orphan(entry);
+    this.#leaveUser(entry);
     if (this.#byPid.get(entry.pid) === entry) this.#byPid.delete(entry.pid);
   }
 
@@ -268,11 +292,18 @@ export class ProcessTable {
       inode,
     };
     const { startTicks, isKernelThread } = stat;
+    if (isSame) this.#leaveUser(known!); // by whose it was
     const entry: ProcessEntry = isSame
       ? Object.assign(known!, seen)
       : { pid, startTicks, isKernelThread, ppid, ...seen };
     this.#adopt(entry, ppid);
+    this.#joinUser(entry);
     this.#byPid.set(pid, entry);
     return entry;
   }
+}
+
+/** Whose it is; null: nobody's alone (a setuid program), or not known. */
+function userOf({ realUid, effectiveUid }: ProcessEntry): number | null {
+  return realUid === effectiveUid ? realUid : null;
 }

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseUsageUs } from '../../../worker/cgroups/cpu-usage.ts';
 import type { Hierarchy } from '../../../worker/cgroups/hierarchies.ts';
 import type { Journal } from '../../../worker/journal.ts';
+import { Bystanders } from '../../../worker/mechanisms/bystanders.ts';
 import { CoverFinder } from '../../../worker/mechanisms/cover.ts';
 import { FreezerGroup, type FreezerParts } from '../../../worker/mechanisms/freezer.ts';
 import { QuotaGroup } from '../../../worker/mechanisms/quota.ts';
@@ -75,6 +76,7 @@ function createParts(place: Hierarchy): FreezerParts {
     journal,
     clock,
     isOwned: () => false,
+    bystanders: new Bystanders({ proc, journal, isOwned: () => false }),
     isProtected: () => false,
     finders: [finder(place)],
     counters: [v2, cpuacct].map(finder),

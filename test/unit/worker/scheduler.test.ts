@@ -243,6 +243,26 @@ describe('slots', () => {
     );
   });
 
+  it('whose loops leave are filled again first: no more run at once than before', () => {
+    const { clock, scheduler, join } = create(1);
+    let loops = Array.from({ length: 21 }, () => join({ runMs: 10, stopMs: 200 }));
+    for (let round = 0; round < 5; round++) {
+      const leaving = loops.filter((_, index) => index % 3 === round % 3);
+      for (const loop of leaving) scheduler.remove(loop);
+      loops = [
+        ...loops.filter((loop) => !leaving.includes(loop)),
+        ...leaving.map(() => join({ runMs: 10, stopMs: 200 })),
+      ];
+      clock.advanceSync(210);
+      for (let atMs = 0; atMs < 210; atMs += 5) {
+        expect(loops.filter(({ isStopped }) => !isStopped).length).toBeLessThanOrEqual(2);
+        clock.advanceSync(5);
+      }
+    }
+    for (const loop of loops) scheduler.remove(loop);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('cost what loops there are, not what slots a cycle could have', () => {
     // 10,000 loops are the bound; each of these cycles has room for about 9,000 slots.
     const { clock, scheduler, join } = create();

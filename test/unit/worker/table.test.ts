@@ -39,6 +39,23 @@ describe('a pass', () => {
     expect([...table.childrenOf(1)].map(({ pid }) => pid)).not.toContain(10);
   });
 
+  it('knows whose each process is, until it changes hands or ends', () => {
+    const ofUser = (uid: number) => [...table.ofUser(uid)].map(({ pid }) => pid).toSorted((a, b) => a - b);
+    kernel.add({ pid: 11, uid: 2_000, euid: 2_000 });
+    kernel.add({ pid: 12, uid: 2_000, euid: 2_000 });
+    kernel.add({ pid: 13, uid: 2_000, euid: 0 });
+    table.sweep();
+    expect(ofUser(2_000)).toEqual([11, 12]);
+    kernel.change(11, { uid: 3_000, euid: 3_000 });
+    kernel.change(13, { euid: 2_000 });
+    table.sweep();
+    expect([ofUser(2_000), ofUser(3_000)]).toEqual([[12, 13], [11]]);
+    kernel.remove(12);
+    kernel.add({ pid: 13, startTicks: 77, uid: 3_000, euid: 3_000 });
+    table.sweep();
+    expect([ofUser(2_000), ofUser(3_000)]).toEqual([[], [11, 13]]);
+  });
+
   it('takes zombies for dead, but not a process whose first thread alone has ended', () => {
     kernel.change(10, { state: 'Z' });
     kernel.add({ pid: 11, state: 'Z', threads: 2 });
