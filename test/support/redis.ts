@@ -12,7 +12,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../shared/log.ts';
 import { connectRedis, type Redis } from '../../shared/redis/connection.ts';
-import { findRedis } from '../../shared/redis/server.ts';
 import { readState, until } from './processes.ts';
 
 export interface TestRedis {
@@ -112,7 +111,7 @@ async function startChild(args: readonly string[]): Promise<TestRedis> {
       await end('SIGTERM');
       child = await start();
     },
-    flush: () => flush(url),
+    flush: () => flushAt(url),
   };
 }
 
@@ -170,7 +169,7 @@ async function startContainer(args: readonly string[]): Promise<TestRedis> {
       await untilItAnswers(url);
       pid = await pidOf();
     },
-    flush: () => flush(url),
+    flush: () => flushAt(url),
   };
 }
 
@@ -201,7 +200,8 @@ async function untilItAnswers(url: string, stillPossible: () => Promise<void> = 
   }
 }
 
-async function flush(url: string): Promise<void> {
+/** Removes every key of the server at this URL. */
+export async function flushAt(url: string): Promise<void> {
   const redis = connectTest({ url });
   try {
     await redis.flushall();
@@ -209,15 +209,3 @@ async function flush(url: string): Promise<void> {
     redis.disconnect();
   }
 }
-
-/** Each server that must carry our state: for `describe.each`. What holds for the demo's embedded one is tested, too. */
-export const EVERY_SERVER: [name: string, start: () => Promise<Pick<TestRedis, 'url' | 'stop' | 'flush'>>][] = [
-  ['Redis', startRedis],
-  [
-    'the embedded server',
-    async () => {
-      const { url, stop } = await findRedis({ url: undefined, log: silentLogger(), programs: [] });
-      return { url, stop, flush: () => flush(url) };
-    },
-  ],
-];

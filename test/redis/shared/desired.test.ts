@@ -3,10 +3,9 @@
  * version stands in the end. On a real Redis and on the demo's embedded one.
  */
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
 import type { Order } from '../../../shared/order.ts';
-import type { Redis } from '../../../shared/redis/connection.ts';
 import {
   forgetEnded,
   putAllDesired,
@@ -16,8 +15,9 @@ import {
   readVersion,
 } from '../../../shared/redis/desired.ts';
 import { loadScript, runScript } from '../../../shared/redis/scripts.ts';
+import { describeOnEveryServer } from '../../support/every-server.ts';
 import { ISSUED_AT_MS, tarpitExample, untarpitExample } from '../../support/orders.ts';
-import { connectTest, EVERY_SERVER, startRedis, type TestRedis } from '../../support/redis.ts';
+import { connectTest, startRedis } from '../../support/redis.ts';
 
 const HOUR_MS = 3_600_000;
 const TOMBSTONE_ENDS_MS = ISSUED_AT_MS + 25 * HOUR_MS;
@@ -26,30 +26,18 @@ const version = (n: number, changes: Partial<Order> = {}): Order =>
     ? tarpitExample({ version: ISSUED_AT_MS + n, ...(changes as object) })
     : untarpitExample({ version: ISSUED_AT_MS + n, ...(changes as object) });
 
-describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
-  let server: Pick<TestRedis, 'url' | 'stop' | 'flush'>;
-  let redis: Redis;
-  beforeAll(async () => {
-    server = await start();
-    redis = connectTest(server);
-  });
-  afterEach(() => server.flush());
-  afterAll(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-
+describeOnEveryServer('the desired state', (on) => {
   describe.each([
     ['a host', 'web-1'],
     ['the fleet', '*'],
   ])('of %s', (_, host) => {
     const key = host === '*' ? fleetKeys.desired : hostKeys.desired(host);
-    const put = (n: number) => putDesired(redis, version(n, { host }));
-    const standing = async () => JSON.parse((await redis.hget(key, 'user:alice')) ?? 'null') as Order | null;
+    const put = (n: number) => putDesired(on.redis, version(n, { host }));
+    const standing = async () => JSON.parse((await on.redis.hget(key, 'user:alice')) ?? 'null') as Order | null;
 
     it('ends at the highest version under every permutation of four orders, each sent twice', async () => {
       for (const permutation of permutationsOf([1, 2, 3, 4])) {
-        await redis.del(key);
+        await on.redis.del(key);
         let highest = 0;
         for (const n of permutation.flatMap((each) => [each, each])) {
           const { status } = await put(n);
@@ -61,7 +49,7 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
     });
 
     it('ends at the highest version with eight writers at once', async () => {
-      const writers = Array.from({ length: 8 }, () => connectTest(server));
+      const writers = Array.from({ length: 8 }, () => connectTest(on));
       const orders = Array.from({ length: 25 }, (__, n) => n + 1);
       await Promise.all(
         writers.map(async (writer, seed) => {
@@ -75,8 +63,8 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
 
     it('keeps the first of two different orders of one version, and tells the second which stands', async () => {
       const first = version(2, { host, reason: 'first' });
-      await putDesired(redis, first);
-      expect(await putDesired(redis, version(2, { host, reason: 'second' }))).toEqual({
+      await putDesired(on.redis, first);
+      expect(await putDesired(on.redis, version(2, { host, reason: 'second' }))).toEqual({
         status: 'stale',
         currentVersion: ISSUED_AT_MS + 2,
       });
@@ -88,14 +76,14 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
       await put(3);
       expect(await put(2)).toEqual({ status: 'stale', currentVersion: ISSUED_AT_MS + 3 });
       expect(await standing()).toMatchObject({ action: 'untarpit' });
-      const state = await readDesired(redis, 'web-1');
-      expect(await forgetEnded(redis, host, state, TOMBSTONE_ENDS_MS)).toBe(0);
+      const state = await readDesired(on.redis, 'web-1');
+      expect(await forgetEnded(on.redis, host, state, TOMBSTONE_ENDS_MS)).toBe(0);
     });
 
     it('counts a record that cannot be read as less than any order', async () => {
       for (const broken of ['{', 'null', '7', '[]', '{"version":"x"}', '{"version":{}}']) {
-        await redis.hset(key, 'user:alice', broken);
-        expect(await readVersion(redis, host, 'user:alice')).toBe(0);
+        await on.redis.hset(key, 'user:alice', broken);
+        expect(await readVersion(on.redis, host, 'user:alice')).toBe(0);
         expect(await put(1)).toEqual({ status: 'written' });
       }
     });
@@ -106,8 +94,8 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
       const keys = isFleet ? [fleetKeys.desired, fleetKeys.revisions, fleetKeys.revision] : [key];
       const putBounded = async (target: string, n: number) => {
         const write = [target, n, `{"version":${n}}`];
-        if (isFleet) return runScript(redis, script, keys, [...write, 2]);
-        return ((await runScript(redis, script, keys, [2, ...write])) as string[][])[0];
+        if (isFleet) return runScript(on.redis, script, keys, [...write, 2]);
+        return ((await runScript(on.redis, script, keys, [2, ...write])) as string[][])[0];
       };
       expect(await putBounded('uid:1', 1)).toEqual(['written']);
       expect(await putBounded('uid:2', 1)).toEqual(['written']);
@@ -117,13 +105,13 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
 
     it('keeps the text exactly as it came: the signature covers fields that we do not know', async () => {
       const raw = { zebra: 1, ...version(2, { host }), ticket: { id: 'ü "7"' } };
-      await putDesired(redis, version(2, { host }), raw);
-      expect(await redis.hget(key, 'user:alice')).toBe(JSON.stringify(raw));
+      await putDesired(on.redis, version(2, { host }), raw);
+      expect(await on.redis.hget(key, 'user:alice')).toBe(JSON.stringify(raw));
     });
   });
 
   it('takes many orders by one call, in the order given, each by its own version', async () => {
-    await putDesired(redis, version(3, { target: 'uid:1' }));
+    await putDesired(on.redis, version(3, { target: 'uid:1' }));
     const orders = [
       version(2, { target: 'uid:1' }),
       version(2, { target: 'uid:2' }),
@@ -132,29 +120,29 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
       version(1, { target: 'uid:2' }),
     ];
     const writes = orders.map((order) => ({ order, text: JSON.stringify(order) }));
-    expect(await putAllDesired(redis, 'web-1', writes)).toEqual([
+    expect(await putAllDesired(on.redis, 'web-1', writes)).toEqual([
       { status: 'stale', currentVersion: ISSUED_AT_MS + 3 },
       { status: 'written' },
       { status: 'written' },
       { status: 'same' },
       { status: 'stale', currentVersion: ISSUED_AT_MS + 2 },
     ]);
-    const { records } = await readDesired(redis, 'web-1');
+    const { records } = await readDesired(on.redis, 'web-1');
     // A hash gives them in any order.
     const versions = [...records.values()].map(({ order }) => [order.target, order.version - ISSUED_AT_MS]);
     expect(Object.fromEntries(versions)).toEqual({ 'uid:1': 4, 'uid:2': 2 });
   });
 
   it('is read whole although one record is broken, and the broken one is named with its fault', async () => {
-    await putDesired(redis, tarpitExample());
-    await redis.hset(
+    await putDesired(on.redis, tarpitExample());
+    await on.redis.hset(
       hostKeys.desired('web-1'),
       'uid:1',
       '{',
       'uid:2',
       JSON.stringify(tarpitExample({ target: 'uid:3' })),
     );
-    const { records, broken } = await readDesired(redis, 'web-1');
+    const { records, broken } = await readDesired(on.redis, 'web-1');
     expect([...records.keys()]).toEqual(['user:alice']);
     expect(records.get('user:alice')).toEqual({
       text: JSON.stringify(tarpitExample()),
@@ -168,29 +156,29 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
   });
 
   it('leaves out what the reader knows, by its exact text, and reads all the rest', async () => {
-    await putDesired(redis, version(2, { target: 'uid:1' }));
-    await putDesired(redis, version(2, { target: 'uid:2' }));
-    await redis.hset(hostKeys.desired('web-1'), 'uid:3', '{');
-    const known = await redis.hgetall(hostKeys.desired('web-1'));
-    await putDesired(redis, version(4, { target: 'uid:2' }));
-    const { records, broken } = await readDesired(redis, 'web-1', (target, text) => known[target] === text);
+    await putDesired(on.redis, version(2, { target: 'uid:1' }));
+    await putDesired(on.redis, version(2, { target: 'uid:2' }));
+    await on.redis.hset(hostKeys.desired('web-1'), 'uid:3', '{');
+    const known = await on.redis.hgetall(hostKeys.desired('web-1'));
+    await putDesired(on.redis, version(4, { target: 'uid:2' }));
+    const { records, broken } = await readDesired(on.redis, 'web-1', (target, text) => known[target] === text);
     expect([...records.values()].map(({ order }) => order.version)).toEqual([ISSUED_AT_MS + 4]);
     expect(broken).toEqual([]);
   });
 
   it('forgets records past their end, unless they changed since they were read', async () => {
-    await putDesired(redis, version(2, { target: 'uid:1' }));
-    await putDesired(redis, version(2, { target: 'uid:2' }));
-    const read = await readDesired(redis, 'web-1');
-    await putDesired(redis, version(4, { target: 'uid:2' }));
-    expect(await forgetEnded(redis, 'web-1', read, TOMBSTONE_ENDS_MS + 10)).toBe(1);
-    expect([...(await readDesired(redis, 'web-1')).records.keys()]).toEqual(['uid:2']);
+    await putDesired(on.redis, version(2, { target: 'uid:1' }));
+    await putDesired(on.redis, version(2, { target: 'uid:2' }));
+    const read = await readDesired(on.redis, 'web-1');
+    await putDesired(on.redis, version(4, { target: 'uid:2' }));
+    expect(await forgetEnded(on.redis, 'web-1', read, TOMBSTONE_ENDS_MS + 10)).toBe(1);
+    expect([...(await readDesired(on.redis, 'web-1')).records.keys()]).toEqual(['uid:2']);
   });
 
   describe('fleet orders by revision', () => {
-    const putFleet = (target: string, n: number) => putDesired(redis, version(n, { host: '*', target }));
+    const putFleet = (target: string, n: number) => putDesired(on.redis, version(n, { host: '*', target }));
     const changed = async (since: number) => {
-      const { records, revision, isWhole } = await readFleetChanges(redis, since);
+      const { records, revision, isWhole } = await readFleetChanges(on.redis, since);
       return { targets: [...records.keys()].sort(), revision, isWhole };
     };
 
@@ -212,7 +200,7 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
     it('gives everything again after Redis lost all', async () => {
       await putFleet('uid:1', 2);
       const { revision } = await changed(0);
-      await server.flush();
+      await on.flush();
       expect(await changed(revision)).toEqual({ targets: [], revision: 0, isWhole: true });
     });
 
@@ -220,7 +208,7 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
       await putFleet('uid:1', 2);
       await putFleet('uid:2', 2);
       const { revision } = await changed(0);
-      await server.flush();
+      await on.flush();
       await putFleet('uid:3', 2);
       await putFleet('uid:4', 2);
       expect((await changed(revision)).targets).toEqual(['uid:3', 'uid:4']);
@@ -229,9 +217,9 @@ describe.each(EVERY_SERVER)('the desired state on %s', (_server, start) => {
     it('does not name what was forgotten', async () => {
       await putFleet('uid:1', 2);
       await putFleet('uid:2', 2);
-      const state = await readFleetChanges(redis, 0);
-      expect(await forgetEnded(redis, '*', state, TOMBSTONE_ENDS_MS + 10)).toBe(2);
-      expect(await redis.zcard(fleetKeys.revisions)).toBe(0);
+      const state = await readFleetChanges(on.redis, 0);
+      expect(await forgetEnded(on.redis, '*', state, TOMBSTONE_ENDS_MS + 10)).toBe(2);
+      expect(await on.redis.zcard(fleetKeys.revisions)).toBe(0);
       expect(await changed(state.revision - 1)).toMatchObject({ targets: [] });
     });
   });

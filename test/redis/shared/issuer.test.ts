@@ -1,15 +1,16 @@
 /** Giving orders: versions grow whoever writes, signatures hold, and only hosts that live are woken. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { fleetKeys, hostKeys } from '../../../shared/keys.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { MAX_LEASE_MS, type Order, parseOrder } from '../../../shared/order.ts';
 import { openQueue } from '../../../shared/queue.ts';
-import { type Redis, redisNowMs } from '../../../shared/redis/connection.ts';
+import { redisNowMs } from '../../../shared/redis/connection.ts';
 import { putDesired, readDesired, readFleetChanges } from '../../../shared/redis/desired.ts';
 import { OrderIssuer, type OrderRequest } from '../../../shared/redis/issuer.ts';
 import { generateKeys, parsePrivateKey, Verifier } from '../../../shared/signature.ts';
+import { describeOnEveryServer } from '../../support/every-server.ts';
 import { tarpitExample } from '../../support/orders.ts';
-import { connectTest, EVERY_SERVER, type TestRedis } from '../../support/redis.ts';
+import { connectTest } from '../../support/redis.ts';
 import { beat } from '../../support/reports.ts';
 
 const REQUEST: OrderRequest = {
@@ -21,32 +22,22 @@ const REQUEST: OrderRequest = {
   by: 'policy',
 };
 
-describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
-  let server: Pick<TestRedis, 'url' | 'stop' | 'flush'>;
-  let redis: Redis;
+describeOnEveryServer('the issuer', (on) => {
   let issuer: OrderIssuer;
   beforeAll(async () => {
-    server = await start();
-    redis = connectTest(server);
-    issuer = new OrderIssuer(redis, undefined, silentLogger());
+    issuer = new OrderIssuer(on.redis, undefined, silentLogger());
   });
-  afterEach(() => server.flush());
-  afterAll(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-
   const standing = async (host = 'web-1', target = 'user:alice') =>
-    (await readDesired(redis, host)).records.get(target)?.order;
+    (await readDesired(on.redis, host)).records.get(target)?.order;
   const jobsOf = async (host: string) => {
-    const queue = openQueue(host, redis);
+    const queue = openQueue(host, on.redis);
     const jobs = await queue.getJobs(['waiting']);
     return jobs.map((job) => ({ name: job.name, order: job.data as Order }));
   };
 
   it('completes an order from Redis’s clock, writes it, and wakes its host with exactly that', async () => {
-    const nowMs = await redisNowMs(redis);
-    await beat(redis, 'web-1', nowMs);
+    const nowMs = await redisNowMs(on.redis);
+    await beat(on.redis, 'web-1', nowMs);
     const { order, jobs } = await issuer.issue(REQUEST);
     expect(order).toMatchObject({ v: 1, host: 'web-1', hobble: { runMs: 10, stopMs: 200, mechanism: 'auto' } });
     expect(order.issuedAt).toBeGreaterThanOrEqual(nowMs);
@@ -58,8 +49,8 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
   });
 
   it('gives a version above what stands, even when that is ahead of the clock', async () => {
-    const aheadMs = (await redisNowMs(redis)) + 30_000;
-    await putDesired(redis, tarpitExample({ version: aheadMs }));
+    const aheadMs = (await redisNowMs(on.redis)) + 30_000;
+    await putDesired(on.redis, tarpitExample({ version: aheadMs }));
     expect((await issuer.issue({ ...REQUEST, action: 'untarpit' })).order.version).toBe(aheadMs + 1);
   });
 
@@ -70,7 +61,7 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
   });
 
   it('lets eight issuers work on one target at once: no version twice, and the highest stands', async () => {
-    const connections = Array.from({ length: 8 }, () => connectTest(server));
+    const connections = Array.from({ length: 8 }, () => connectTest(on));
     const issued = await Promise.all(
       connections.map(async (connection, n) => {
         const own = new OrderIssuer(connection, undefined, silentLogger());
@@ -92,9 +83,9 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
     const keys = generateKeys();
     const signer = { keyId: 'producer-1', privateKey: parsePrivateKey(keys.privateKeyPem, 'test') };
     const verifier = new Verifier([{ id: 'producer-1', role: 'producer', publicKey: keys.publicKey }]);
-    await beat(redis, 'web-1', await redisNowMs(redis));
-    await new OrderIssuer(redis, signer, silentLogger()).issue({ ...REQUEST, account: 'alice' });
-    const record = (await readDesired(redis, 'web-1')).records.get('user:alice');
+    await beat(on.redis, 'web-1', await redisNowMs(on.redis));
+    await new OrderIssuer(on.redis, signer, silentLogger()).issue({ ...REQUEST, account: 'alice' });
+    const record = (await readDesired(on.redis, 'web-1')).records.get('user:alice');
     expect(verifier.verify(record!.raw)).toEqual({ trusted: true });
     const [job] = await jobsOf('web-1');
     expect(verifier.verify(job!.order)).toEqual({ trusted: true });
@@ -102,16 +93,16 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
   });
 
   it('wakes for a fleet order the hosts that live, late ones too, and no lost or unreadable one', async () => {
-    const nowMs = await redisNowMs(redis);
-    await beat(redis, 'alive', nowMs);
-    await beat(redis, 'late', nowMs - 20_000);
-    await beat(redis, 'lost', nowMs - 60_000);
-    await redis.sadd(fleetKeys.hosts, 'never-beat', 'broken');
-    await redis.set(hostKeys.status('broken'), '{');
+    const nowMs = await redisNowMs(on.redis);
+    await beat(on.redis, 'alive', nowMs);
+    await beat(on.redis, 'late', nowMs - 20_000);
+    await beat(on.redis, 'lost', nowMs - 60_000);
+    await on.redis.sadd(fleetKeys.hosts, 'never-beat', 'broken');
+    await on.redis.set(hostKeys.status('broken'), '{');
     const { order, jobs } = await issuer.issue({ ...REQUEST, host: '*' });
     expect(Object.keys(jobs).sort()).toEqual(['alive', 'late']);
     expect(await jobsOf('lost')).toEqual([]);
-    const { records } = await readFleetChanges(redis, 0);
+    const { records } = await readFleetChanges(on.redis, 0);
     expect(records.get('user:alice')?.order).toEqual(order);
   });
 
@@ -121,21 +112,21 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
   });
 
   it('wakes nobody for a renewal', async () => {
-    await beat(redis, 'web-1', await redisNowMs(redis));
+    await beat(on.redis, 'web-1', await redisNowMs(on.redis));
     const order = await issuer.renew(REQUEST);
     expect(await standing()).toEqual(order);
     expect(await jobsOf('web-1')).toEqual([]);
   });
 
   it('puts untarpits and an operator’s orders before what waits', async () => {
-    await beat(redis, 'web-1', await redisNowMs(redis));
+    await beat(on.redis, 'web-1', await redisNowMs(on.redis));
     await issuer.issue(REQUEST);
     await issuer.issue({ ...REQUEST, target: 'user:bob' });
     await issuer.issue({ ...REQUEST, action: 'untarpit', target: 'user:eve' });
     // getJobs lists the newest end first; the last of it is fetched next
     expect((await jobsOf('web-1')).map(({ order }) => order.target)).toContain('user:eve');
-    const next = (await redis.lrange('hobbler:{web-1}:orders:wait', -1, -1))[0];
-    expect(await redis.hget(`hobbler:{web-1}:orders:${next}`, 'name')).toBe('untarpit');
+    const next = (await on.redis.lrange('hobbler:{web-1}:orders:wait', -1, -1))[0];
+    expect(await on.redis.hget(`hobbler:{web-1}:orders:${next}`, 'name')).toBe('untarpit');
   });
 
   it('never lets an order live longer than a day (invariant 2)', async () => {
@@ -150,12 +141,12 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
     ['a host of another form', { host: 'Web_1' }, /order\.host: /],
   ])('refuses %s and writes nothing', async (__, changes, message) => {
     await expect(issuer.issue({ ...REQUEST, ...changes })).rejects.toThrow(message);
-    expect(await redis.keys('hobbler:*')).toEqual([]);
+    expect(await on.redis.keys('hobbler:*')).toEqual([]);
   });
 
   it('writes down who ordered what and why', async () => {
     const { order } = await issuer.issue({ ...REQUEST, by: 'operator:ann' });
-    const [entry] = await redis.xrevrange(fleetKeys.audit, '+', '-', 'COUNT', 1);
+    const [entry] = await on.redis.xrevrange(fleetKeys.audit, '+', '-', 'COUNT', 1);
     const fields = Object.fromEntries(pairs(entry![1]));
     expect(fields).toEqual({
       action: 'tarpit',
@@ -170,7 +161,7 @@ describe.each(EVERY_SERVER)('the issuer on %s', (_, start) => {
 
   it('writes down which act an order is part of, in the audit and not in the order', async () => {
     const { order, entry, jobs } = await issuer.issue({ ...REQUEST, act: '5-0' }, false);
-    const [[id, flat]] = (await redis.xrevrange(fleetKeys.audit, '+', '-', 'COUNT', 1)) as [[string, string[]]];
+    const [[id, flat]] = (await on.redis.xrevrange(fleetKeys.audit, '+', '-', 'COUNT', 1)) as [[string, string[]]];
     expect(id).toBe(entry);
     expect(Object.fromEntries(pairs(flat))).toMatchObject({ act: '5-0' });
     expect(order).not.toHaveProperty('act');

@@ -1,33 +1,21 @@
 /** The lease scripts: one worker per host, and an epoch that tells a worker when somebody else was it in between. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { hostKeys } from '../../../shared/keys.ts';
-import type { Redis } from '../../../shared/redis/connection.ts';
 import { loadScript, runScript } from '../../../shared/redis/scripts.ts';
+import { describeOnEveryServer } from '../../support/every-server.ts';
 import { until } from '../../support/processes.ts';
-import { connectTest, EVERY_SERVER, type TestRedis } from '../../support/redis.ts';
 
 const takeLease = loadScript('take-lease');
 const giveLease = loadScript('give-lease');
 const LEASE = hostKeys.lease('web-1');
 const LONG_MS = 30_000;
 
-describe.each(EVERY_SERVER)('the lease of a host on %s', (_, start) => {
-  let server: Pick<TestRedis, 'url' | 'stop' | 'flush'>;
-  let redis: Redis;
-  beforeAll(async () => {
-    server = await start();
-    redis = connectTest(server);
-  });
-  afterEach(() => server.flush());
-  afterAll(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-
+describeOnEveryServer('the lease of a host', (on) => {
   const take = (owner: string, heldEpoch = 0, ttlMs = LONG_MS) =>
-    runScript(redis, takeLease, [LEASE, hostKeys.epoch('web-1')], [owner, ttlMs, heldEpoch]) as Promise<string[]>;
-  const give = (owner: string) => runScript(redis, giveLease, [LEASE], [owner]);
-  const runOut = () => until(async () => (await redis.exists(LEASE)) === 0, { deadlineMs: 2_000, what: 'its expiry' });
+    runScript(on.redis, takeLease, [LEASE, hostKeys.epoch('web-1')], [owner, ttlMs, heldEpoch]) as Promise<string[]>;
+  const give = (owner: string) => runScript(on.redis, giveLease, [LEASE], [owner]);
+  const runOut = () =>
+    until(async () => (await on.redis.exists(LEASE)) === 0, { deadlineMs: 2_000, what: 'its expiry' });
 
   it('goes to the first who asks, and the others are told whose epoch stands and for how long', async () => {
     expect(await take('a')).toEqual(['held', '1']);
@@ -38,10 +26,10 @@ describe.each(EVERY_SERVER)('the lease of a host on %s', (_, start) => {
   });
 
   it.each<[string, () => Promise<unknown>]>([
-    ['that is no lease', () => redis.set(LEASE, 'mine')],
-    ['without a name', () => redis.set(LEASE, '7')],
-    ['that never ends', () => redis.set(LEASE, '7 another')],
-    ['of another type', () => redis.hset(LEASE, 'a', 'b')],
+    ['that is no lease', () => on.redis.set(LEASE, 'mine')],
+    ['without a name', () => on.redis.set(LEASE, '7')],
+    ['that never ends', () => on.redis.set(LEASE, '7 another')],
+    ['of another type', () => on.redis.hset(LEASE, 'a', 'b')],
   ])('a record %s keeps no worker out', async (__, put) => {
     await put();
     expect((await take('a'))[0]).toBe('held');
@@ -49,9 +37,9 @@ describe.each(EVERY_SERVER)('the lease of a host on %s', (_, start) => {
   });
 
   it.each<[string, () => Promise<unknown>]>([
-    ['is no number', () => redis.set(hostKeys.epoch('web-1'), 'one')],
-    ['cannot be counted on', () => redis.set(hostKeys.epoch('web-1'), '9223372036854775807')],
-    ['is of another type', () => redis.hset(hostKeys.epoch('web-1'), 'a', 'b')],
+    ['is no number', () => on.redis.set(hostKeys.epoch('web-1'), 'one')],
+    ['cannot be counted on', () => on.redis.set(hostKeys.epoch('web-1'), '9223372036854775807')],
+    ['is of another type', () => on.redis.hset(hostKeys.epoch('web-1'), 'a', 'b')],
   ])('an epoch that %s is begun anew, above all that were', async (__, put) => {
     await put();
     const [status, epoch] = await take('a');
@@ -68,7 +56,7 @@ describe.each(EVERY_SERVER)('the lease of a host on %s', (_, start) => {
   it('is renewed by its owner under the same epoch, and lives on', async () => {
     await take('a', 0, 1_000);
     expect(await take('a', 1, LONG_MS)).toEqual(['held', '1']);
-    expect(await redis.pttl(LEASE)).toBeGreaterThan(1_000);
+    expect(await on.redis.pttl(LEASE)).toBeGreaterThan(1_000);
   });
 
   it('is had back by its owner under the same epoch when it ran out and nobody held it in between', async () => {
@@ -94,10 +82,10 @@ describe.each(EVERY_SERVER)('the lease of a host on %s', (_, start) => {
   it('has another epoch after Redis lost all: its owner notices', async () => {
     await take('a');
     await take('b');
-    await redis.set(hostKeys.epoch('web-1'), 7);
-    await redis.del(LEASE);
+    await on.redis.set(hostKeys.epoch('web-1'), 7);
+    await on.redis.del(LEASE);
     expect(await take('a', 7)).toEqual(['held', '7']);
-    await server.flush();
+    await on.flush();
     expect(await take('a', 7)).toEqual(['held', '1']);
   });
 

@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { OrderResult } from '../../../shared/order.ts';
 import { addOrderJob, type Consumer, failForGood, type Job, openConsumer, openQueue } from '../../../shared/queue.ts';
 import type { Redis } from '../../../shared/redis/connection.ts';
+import { describeOnEveryServer } from '../../support/every-server.ts';
 import { tarpitExample, untarpitExample } from '../../support/orders.ts';
 import { until } from '../../support/processes.ts';
-import { connectTest, EVERY_SERVER, startRedis, type TestRedis } from '../../support/redis.ts';
+import { connectTest, startRedis, type TestRedis } from '../../support/redis.ts';
 
 const STOP_LIMIT_MS = 1_000;
 const consumers: Consumer[] = [];
@@ -39,26 +40,14 @@ function openPlainQueue({ options: { host, port, password, path } }: Redis): Pla
   return new PlainQueue('orders', { prefix: 'hobbler:{web-1}', connection });
 }
 
-describe.each(EVERY_SERVER)('the queue of a host on %s', (_, start) => {
-  let server: Pick<TestRedis, 'url' | 'stop' | 'flush'>;
-  let redis: Redis;
-  beforeAll(async () => {
-    server = await start();
-    redis = connectTest(server);
-  });
+describeOnEveryServer('the queue of a host', (on) => {
   afterEach(async () => {
     for (const consumer of consumers.splice(0)) await consumer.stop();
-    await server.flush();
   });
-  afterAll(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-
   it('carries an order to its consumer, and the result back where people look', async () => {
-    const queue = openQueue('web-1', redis);
+    const queue = openQueue('web-1', on.redis);
     const id = await addOrderJob(queue, tarpitExample());
-    consume(server.url).start();
+    consume(on.url).start();
     await untilSeen(1);
     expect(seen[0]).toMatchObject({ id, name: 'tarpit', data: tarpitExample() });
     const job = await until(
@@ -73,8 +62,8 @@ describe.each(EVERY_SERVER)('the queue of a host on %s', (_, start) => {
   });
 
   it('takes a job that a plain BullMQ queue added, with nothing of ours', async () => {
-    const plain = openPlainQueue(redis);
-    consume(server.url).start();
+    const plain = openPlainQueue(on.redis);
+    consume(on.url).start();
     await plain.add('tarpit', tarpitExample());
     await untilSeen(1);
     expect(seen[0]!.data).toEqual(tarpitExample());
@@ -82,21 +71,21 @@ describe.each(EVERY_SERVER)('the queue of a host on %s', (_, start) => {
   });
 
   it('gives untarpits and operators’ orders first, whatever waits', async () => {
-    const queue = openQueue('web-1', redis);
+    const queue = openQueue('web-1', on.redis);
     await addOrderJob(queue, tarpitExample({ target: 'uid:1' }));
     await addOrderJob(queue, tarpitExample({ target: 'uid:2' }));
     await addOrderJob(queue, untarpitExample({ target: 'uid:3' }));
     await addOrderJob(queue, tarpitExample({ target: 'uid:4', by: 'operator:ann' }));
-    consume(server.url).start();
+    consume(on.url).start();
     await untilSeen(4);
     expect(seen.map((job) => job.data.target)).toEqual(['uid:4', 'uid:3', 'uid:1', 'uid:2']);
   });
 
   it('takes nothing before it is started', async () => {
-    await addOrderJob(openQueue('web-1', redis), tarpitExample());
-    const consumer = consume(server.url);
+    await addOrderJob(openQueue('web-1', on.redis), tarpitExample());
+    const consumer = consume(on.url);
     // The connection is up once the consumer shows in CLIENT LIST; a started one would have the job by then.
-    await until(async () => ((await redis.client('LIST')) as string).includes('hobbler-test-worker'), {
+    await until(async () => ((await on.redis.client('LIST')) as string).includes('hobbler-test-worker'), {
       deadlineMs: 5_000,
       what: 'its connection',
     });
@@ -106,9 +95,9 @@ describe.each(EVERY_SERVER)('the queue of a host on %s', (_, start) => {
   });
 
   it('fails an invalid job at once and visibly, with no second try', async () => {
-    const queue = openQueue('web-1', redis);
+    const queue = openQueue('web-1', on.redis);
     const id = await addOrderJob(queue, tarpitExample());
-    consume(server.url, async () => failForGood('order.target: not a target')).start();
+    consume(on.url, async () => failForGood('order.target: not a target')).start();
     const job = await until(
       async () => {
         const found = await queue.getJob(id);
@@ -122,8 +111,8 @@ describe.each(EVERY_SERVER)('the queue of a host on %s', (_, start) => {
   });
 
   it('keeps the last 100 done jobs, of outsiders too', async () => {
-    const queue = openPlainQueue(redis);
-    consume(server.url).start();
+    const queue = openPlainQueue(on.redis);
+    consume(on.url).start();
     await queue.addBulk(Array.from({ length: 130 }, () => ({ name: 'tarpit', data: tarpitExample() })));
     await untilSeen(130);
     await until(async () => (await queue.getCompletedCount()) === 100, { deadlineMs: 5_000, what: '100 kept jobs' });
