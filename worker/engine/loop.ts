@@ -85,6 +85,8 @@ export class HobbleLoop implements Phased {
   /** CPU share of one core that it costs the worker; null: not known yet. */
   costRatio: number | null = null;
   stops = 0;
+  /** Grows with everything that may have changed what there is to say of it, but its cost and the length of its periods. */
+  #revision = 0;
   #group: Group;
   readonly #readStat: LoopParts['readStat'];
   readonly #createGroup: (mechanism: Hobble['mechanism']) => Group;
@@ -135,6 +137,11 @@ export class HobbleLoop implements Phased {
     this.release();
     this.mechanism = mechanism;
     this.#group = this.#createGroup(mechanism);
+  }
+
+  /** Another number than at an earlier look: figures, state or members may have changed since. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The mechanism that enforces it at present, and why that one. */
@@ -190,6 +197,7 @@ export class HobbleLoop implements Phased {
 
   /** Holds it for this reason, or no longer. Whom it owns is membership's affair, which must be told. */
   brake(why: string | undefined): void {
+    this.#revision++;
     this.#whyBraked = why;
   }
 
@@ -252,6 +260,7 @@ export class HobbleLoop implements Phased {
   /** Makes these its own processes, and notes what of the target it does not hobble. */
   setOwned(entries: Iterable<ProcessEntry>, left: { exempted: number; ownedElsewhere: number; tooMany: number }): void {
     if (this.#isDenied) return;
+    this.#revision++;
     this.exempted = left.exempted;
     this.ownedElsewhere = left.ownedElsewhere;
     this.#why = left.tooMany === 0 ? null : `${left.tooMany} more than bounds.processesPerTarget run on`;
@@ -270,6 +279,7 @@ export class HobbleLoop implements Phased {
   /** Processes that were just born become its own; in the stop phase they are stopped at once. Returns whether they were. */
   addBorn(entries: readonly ProcessEntry[]): boolean {
     if (this.#isDenied) return false;
+    this.#revision++;
     this.#group.addMembers(entries);
     this.#noteSize();
     if (!this.#isStopped || !this.hasPhases) return false;
@@ -286,6 +296,7 @@ export class HobbleLoop implements Phased {
   }
 
   #stop(): void {
+    this.#revision++;
     const sizeBefore = this.#group.size;
     const outcome = this.#group.stop();
     if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
@@ -303,6 +314,7 @@ export class HobbleLoop implements Phased {
 
   enterRun(): void {
     if (!this.#isStopped) return;
+    this.#revision++;
     this.#isStopped = false;
     const sizeBefore = this.#group.size;
     const bystander = this.#group.checkBystanders();
@@ -313,6 +325,7 @@ export class HobbleLoop implements Phased {
 
   /** Lets go of everything and stays, to say why. */
   deny(why: string): void {
+    this.#revision++;
     this.#group.release();
     this.#isStopped = false;
     this.#isDenied = true;
@@ -322,6 +335,7 @@ export class HobbleLoop implements Phased {
 
   /** Its processes run; the loop is over. */
   release(): void {
+    this.#revision++;
     this.#isStopped = false;
     this.#group.release();
   }
@@ -347,6 +361,7 @@ export class HobbleLoop implements Phased {
     if (nowMs - this.#inspectedAtMs < this.#inspectEveryMs) return;
     const sinceMs = nowMs - this.#inspectedAtMs;
     this.#inspectedAtMs = nowMs;
+    this.#revision++;
     const sizeBefore = this.#group.size;
     const { alive, isRunnable, counted } = this.#group.inspect();
     this.#work += counted ? alive.length + 1 : sizeBefore;

@@ -26,6 +26,8 @@ export class AutoGroup implements Group {
   #members = new Set<ProcessEntry>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #why = 'signals, since it has no process yet';
+  /** While it sends signals; made once, since it is asked for every second. */
+  #inForce: InForce | undefined;
 
   constructor(parts: FreezerParts) {
     this.#parts = parts;
@@ -54,7 +56,10 @@ export class AutoGroup implements Group {
   }
 
   get inForce(): InForce {
-    if (!this.#freezer) return { mechanism: 'signal', why: `auto: ${this.#why}` };
+    if (!this.#freezer) {
+      this.#inForce ??= { mechanism: 'signal', why: `auto: ${this.#why}` };
+      return this.#inForce;
+    }
     const { mechanism, why } = this.#freezer.inForce;
     return { mechanism, why: `auto: ${this.#why === '' ? why : `${this.#why}; ${why}`}` };
   }
@@ -88,6 +93,7 @@ export class AutoGroup implements Group {
       const found = finder.find(uncovered, isMember, pathsOf);
       uncovered = found.uncovered;
       this.#why = `signals, since ${found.why}`;
+      this.#inForce = undefined;
       if (uncovered.length === 0) return true;
     }
     return false;
