@@ -72,7 +72,9 @@ function arm(): void {
   for (const { nextAtMs } of regulars) atMs = Math.min(atMs, nextAtMs);
   if (atMs === (round?.atMs ?? Number.POSITIVE_INFINITY)) return;
   round?.timer.cancel();
-  round = atMs === Number.POSITIVE_INFINITY ? undefined : { atMs, timer: after(atMs - performance.now(), callDue) };
+  // Past already when others were held up: Node warns of a timer in the past.
+  const delayMs = Math.max(0, atMs - performance.now());
+  round = atMs === Number.POSITIVE_INFINITY ? undefined : { atMs, timer: after(delayMs, callDue) };
 }
 
 function callDue(): void {

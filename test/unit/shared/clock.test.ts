@@ -1,6 +1,6 @@
 /** The one door to time: its bounds and its readings. */
 import { describe, expect, it } from 'vitest';
-import { sleep, systemClock, within } from '../../../shared/clock.ts';
+import { sleep, systemClock, type Timer, within } from '../../../shared/clock.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 describe('within', () => {
@@ -25,6 +25,22 @@ describe('within', () => {
 });
 
 describe('the system clock', () => {
+  it('sets no timer in the past when one that is regular holds up another', async () => {
+    const warnings: string[] = [];
+    const note = ({ name }: Error) => warnings.push(name);
+    process.on('warning', note);
+    const timers: Timer[] = [];
+    let calls = 0;
+    await new Promise<void>((resolve) => {
+      timers.push(systemClock.every(5, () => systemClock.nap(30)));
+      timers.push(systemClock.every(8, () => (++calls === 5 ? resolve() : undefined)));
+    });
+    for (const timer of timers) timer.cancel();
+    await sleep(systemClock, 1); // a warning is told in the next turn
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   it('never overlaps runs of every(), and stops when it is cancelled within one', async () => {
     let running = 0;
     let runs = 0;
