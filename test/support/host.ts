@@ -67,7 +67,8 @@ export async function startHost(
     loop: (id) => host.engine.loops.get(keyOf(id)),
     stop: () => {
       host.stop(log);
-      rmSync(stateDir, { recursive: true, force: true });
+      // Its guard may be writing its last while it ends.
+      rmSync(stateDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
 }
