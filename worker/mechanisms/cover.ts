@@ -174,8 +174,8 @@ export class CoverFinder {
 }
 
 /**
- * One directory that is looked at again and again. While it lists the same pids, and everybody it was judged by is alive,
- * the verdict stands: that costs one read, and nothing per process that anybody has to think about.
+ * One directory that is looked at again and again. While it lists the same pids, and everybody it was judged by is alive
+ * and still a member, the verdict stands: that costs a read of the list, and nothing to speak of per process.
  */
 export class Lookout {
   readonly #finder: CoverFinder;
@@ -187,16 +187,12 @@ export class Lookout {
     this.#directory = directory;
   }
 
-  /** Somebody may not be a member any more: the next look judges everybody anew. */
-  forget(): void {
-    this.#known = undefined;
-  }
-
   look(isMember: IsMember): Look {
     // Before the look: who comes in meanwhile makes the next listing another one.
     const listing = readListing(this.#directory);
-    if (this.#known && this.#known.listing === listing && this.#known.entries.every(({ isAlive }) => isAlive))
-      return this.#known.look;
+    const known = this.#known;
+    if (known && known.listing === listing && known.entries.every((entry) => entry.isAlive && isMember(entry)))
+      return known.look;
     const look = this.#finder.look(this.#directory, isMember);
     this.#known = listing !== undefined && look.status === 'ours' ? this.#remember(listing, look, isMember) : undefined;
     return look;

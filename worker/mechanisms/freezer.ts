@@ -18,7 +18,7 @@ import type { ProcessEntry } from '../process/table.ts';
 import { Accounts } from './account.ts';
 import type { Adopted, Adoption } from './adoption.ts';
 import { type CoverFinder, isWithin, Lookout, type PathsOf, readOnce } from './cover.ts';
-import { areFrozenSoon, FrozenCover, wordsOf } from './frozen-cover.ts';
+import { areFrozenSoon, type CoverLook, FrozenCover, wordsOf } from './frozen-cover.ts';
 import { type Group, type InForce, type Inspection, Watch } from './group.ts';
 import { SignalGroup, type SignalParts, type StopOutcome } from './signal.ts';
 
@@ -99,7 +99,7 @@ export class FreezerGroup implements Group {
     const before = this.#members;
     this.#members = new Set(entries);
     for (const entry of before) if (!this.#members.has(entry)) this.#uncover(entry);
-    this.#lookAgain(true);
+    this.#lookAgain();
     const homeless = [...this.#members].filter((entry) => !this.#coverOf.has(entry));
     this.#rest.setMembers(this.#place(homeless));
     this.#keepAccounts();
@@ -169,8 +169,7 @@ export class FreezerGroup implements Group {
   #open(finder: CoverFinder, directory: string, pids: ReadonlySet<number>): void {
     const lookout = new Lookout(finder, directory);
     const isMember = (entry: ProcessEntry) => this.#members.has(entry);
-    const look = (anew: boolean) => {
-      if (anew) lookout.forget();
+    const look = () => {
       const seen = lookout.look(isMember);
       return seen.status === 'ours' ? seen : { why: seen.why };
     };
@@ -189,7 +188,7 @@ export class FreezerGroup implements Group {
   #createCover(
     hierarchy: Hierarchy,
     directory: string,
-    look: FrozenCover['look'],
+    look: () => CoverLook,
     adopted?: Adopted,
   ): FrozenCover | undefined {
     try {
@@ -254,11 +253,11 @@ export class FreezerGroup implements Group {
   }
 
   /** Looks at every cover: those that hold strangers are let go of, and members that are not inside any more with them. */
-  #lookAgain(anew: boolean): void {
+  #lookAgain(): void {
     this.#lookedAtMs = this.#parts.clock.monotonicMs();
     const seen = new Map<FrozenCover, ReadonlySet<number>>();
     for (const cover of [...this.#covers.values()]) {
-      const look = cover.look(anew);
+      const look = cover.look();
       if ('pids' in look) seen.set(cover, look.pids);
       else {
         this.#whyRest = look.why;
@@ -328,7 +327,7 @@ export class FreezerGroup implements Group {
   #lookIfDue(): void {
     if (this.#parts.clock.monotonicMs() - this.#lookedAtMs < LOOK_EVERY_MS) return;
     const before = [...this.#coverOf.keys()];
-    this.#lookAgain(false);
+    this.#lookAgain();
     const homeless = this.#watch.sift(before.filter((entry) => !this.#coverOf.has(entry)));
     if (homeless.length > 0) this.#addRest(this.#place(homeless));
   }

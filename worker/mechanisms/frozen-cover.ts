@@ -24,8 +24,7 @@ export class FrozenCover {
   readonly hierarchy: Hierarchy;
   /** A cgroup of our own making. */
   readonly adopted: Adopted | undefined;
-  /** `anew`: by each process inside, since some may be no members any more. */
-  readonly look: (anew: boolean) => CoverLook;
+  readonly look: () => CoverLook;
   readonly #switch: FreezerSwitch;
   #isFrozen = false;
   #isForeign = false;
@@ -34,7 +33,7 @@ export class FrozenCover {
   constructor(
     hierarchy: Hierarchy,
     directory: string,
-    look: (anew: boolean) => CoverLook,
+    look: () => CoverLook,
     descriptors: KeptDescriptors,
     adopted?: Adopted,
   ) {

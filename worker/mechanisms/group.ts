@@ -86,7 +86,8 @@ export class Watch {
   /** As of when each was last read: those looked at within a second, those counted at a pass that reads all. */
   get stoppedByOthers(): number {
     let count = 0;
-    for (const entry of this.entries()) if (isStopped(entry.state)) count++;
+    for (const entry of this.#looked.keys()) if (isStopped(entry.state)) count++;
+    for (const entry of this.#counted) if (isStopped(entry.state)) count++;
     return count;
   }
 

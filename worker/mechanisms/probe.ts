@@ -62,6 +62,10 @@ export function probeMechanisms(cgroups: Cgroups, proc: Proc, log?: ProbeLog): F
     cpu2.works ? 'v2: cgroups that hold a target and nobody else' : `v2: no (${cpu2.why})`,
     cpu1.works ? 'v1: cgroups that hold a target and nobody else' : `v1: no (${cpu1.why})`,
   ];
+  const counters = cgroups.hierarchies.filter(counts);
+  const counted = countedWords(counters);
+  if (freezers.length > 0) freezer.push(counted);
+  if (quotas.length > 0) quota.push(counted);
   return {
     probes: {
       signal: SIGNALS_ONLY.probes.signal,
@@ -71,8 +75,14 @@ export function probeMechanisms(cgroups: Cgroups, proc: Proc, log?: ProbeLog): F
     freezers,
     adoption,
     quotas,
-    counters: cgroups.hierarchies.filter(counts),
+    counters,
   };
+}
+
+/** By what the CPU of such a target is known. */
+function countedWords(counters: readonly Hierarchy[]): string {
+  if (counters.length === 0) return 'no cgroup here counts its CPU, so each process is looked at once a second';
+  return `their CPU as cgroups of ${counters.map(({ version }) => `v${version}`).join(' or ')} count it`;
 }
 
 interface Tried {

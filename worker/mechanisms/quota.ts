@@ -93,7 +93,6 @@ export class QuotaGroup implements Group {
     for (const entry of [...this.#watch.entries()]) if (!next.has(entry)) this.#watch.drop(entry);
     for (const entry of next) if (!this.#watch.has(entry)) this.#watch.add(entry, false);
     this.#obstacle = undefined;
-    this.#limited?.lookout.forget();
     // A limit that is set is looked at again at once; one that is not must find its cgroup, so that the answer is known.
     if (this.#limited) this.#keep();
     else this.#find();

@@ -71,6 +71,7 @@ describe.skipIf(MOUNTS.v2 === undefined)('by the account of its cgroup', () => {
     });
     group.enter(late.pid);
     freeze(group);
+    expect(host.host.engine.probes.freezer.why).toMatch(/; their CPU as cgroups of v2.* count it$/);
     await until(() => loopOf(group).state === 'spared', { deadlineMs: 10_000, what: 'it to be spared' });
     late.child.stdin!.write('\n');
     await until(() => loopOf(group).state === 'hobbling', { deadlineMs: 10_000, what: 'it to be cycled again' });

@@ -2,7 +2,7 @@
  * Groups whose cgroups count their CPU, on plain files: nobody is looked at one by one, every tick is told once, the dead
  * leave, and where the count would be somebody else's too it is not used.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -170,6 +170,16 @@ describe('a frozen cgroup that counts', () => {
     group.release();
   });
 
+  it('is thawed when a process inside is no member any more, though the same pids are inside', () => {
+    const group = create();
+    const [one] = entries(10);
+    group.stop();
+    group.setMembers([one!]);
+    expect(readFileSync(join(v2.mount, '/a/cgroup.freeze'), 'latin1')).toMatch(/^0/);
+    expect(group.inForce.mechanism).toBe('signal');
+    group.release();
+  });
+
   it('whose counter cannot be read any more has its processes looked at', () => {
     const group = create();
     write(v2, '/a', 'cpu.stat', '');
@@ -223,6 +233,20 @@ describe('a frozen cgroup that does not count (v1)', () => {
     expect(group.inspect().counted).toBeUndefined();
     group.release();
     expect(kernel.proc.kept).toBe(0);
+  });
+
+  it('is not counted any more where one of its processes has become a stranger', () => {
+    const group = create();
+    put(cpuacct, '/one', 10, 11);
+    usedNs('/one', 0);
+    const [one, two] = entries(10, 11);
+    group.setMembers([one!, two!]);
+    expect(group.inspect().counted).toBeDefined();
+    put(freezer, '/a', 10);
+    group.setMembers([one!]);
+    group.inspect();
+    expect(group.inspect().counted).toBeUndefined();
+    group.release();
   });
 
   it('is not counted where some of its processes are elsewhere', () => {
