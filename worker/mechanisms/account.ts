@@ -99,6 +99,10 @@ export class Accounts<Cover extends Place> {
     this.#parts = parts;
   }
 
+  get size(): number {
+    return this.#of.size;
+  }
+
   /** Those inside are counted. */
   has(cover: Cover): boolean {
     return this.#of.has(cover);

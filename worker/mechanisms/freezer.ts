@@ -369,8 +369,9 @@ export class FreezerGroup implements Group {
 
   inspect(): Inspection {
     this.#lookIfDue();
+    const accounts = this.#accounts.size;
     const usedTicks = this.#accounts.takeTicks();
-    this.#watchAll(); // an account may have been closed
+    if (this.#accounts.size < accounts) this.#watchAll();
     const covered = this.#watch.inspect();
     const signalled = this.#rest.inspect();
     for (const entry of this.#members) {

@@ -112,6 +112,12 @@ export class Watch {
     }
   }
 
+  /** The same for all of them. */
+  count(isCounted: boolean): void {
+    // Most often all are where they belong.
+    for (const entry of [...(isCounted ? this.#looked.keys() : this.#counted)]) this.add(entry, isCounted);
+  }
+
   drop(entry: ProcessEntry): void {
     this.#looked.get(entry)?.close();
     this.#looked.delete(entry);

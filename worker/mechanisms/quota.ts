@@ -113,11 +113,7 @@ export class QuotaGroup implements Group {
     if (this.#counted && this.#counted !== this.#limited) this.#accounts.close(this.#counted);
     this.#counted = this.#limited;
     if (this.#limited) this.#accounts.keep(this.#limited, new Set(this.#watch.entries()), readOnce(pathsOf));
-    this.#watchAll();
-  }
-
-  #watchAll(): void {
-    for (const entry of [...this.#watch.entries()]) this.#watch.add(entry, this.#isCounted);
+    this.#watch.count(this.#isCounted);
   }
 
   /** Sets the limit, or looks whether it still stands, for these members alone. To be called once a second. */
@@ -209,7 +205,7 @@ export class QuotaGroup implements Group {
 
   inspect(): Inspection {
     const usedTicks = this.#accounts.takeTicks();
-    this.#watchAll(); // the account may have been closed
+    this.#watch.count(this.#isCounted); // the account may have been closed
     const looked = this.#watch.inspect();
     if (usedTicks === undefined) return looked;
     return { ...looked, counted: { usedTicks, isRunnable: () => this.#watch.isAnyRunnable() } };
