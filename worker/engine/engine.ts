@@ -23,7 +23,7 @@ import { Braking } from './braking.ts';
 import { lookIntoGap } from './gap.ts';
 import { Gone } from './gone.ts';
 import { Governor } from './governor.ts';
-import { HobbleLoop, type LoopSettings } from './loop.ts';
+import { HobbleLoop, type LoopEvents, type LoopParts, type LoopSettings } from './loop.ts';
 import { type Births, Membership } from './membership.ts';
 import type { Budget } from './pacing.ts';
 import { Scheduler } from './scheduler.ts';
@@ -76,13 +76,15 @@ export class Engine {
   readonly #sweeper: Sweeper;
   readonly #gone: Gone;
   readonly #whyExempt: (entry: ProcessEntry) => string | undefined;
-  readonly #groupParts: SignalParts;
+  /** One for all loops: there may be ten thousand. */
+  readonly #loopParts: LoopParts;
+  readonly #loopEvents: LoopEvents;
   #totalStops = 0;
 
   constructor(parts: EngineParts, events: EngineEvents) {
     this.#parts = parts;
     this.#events = events;
-    const { table, proc, cgroups, rules, bounds, journal, clock } = parts;
+    const { table, proc, cgroups, rules, bounds, journal, clock, cores, mechanisms, log } = parts;
     const context = {
       parentOf: (entry: ProcessEntry) => table.get(entry.ppid),
       cgroupsOf: (entry: ProcessEntry) => [...proc.readCgroups(entry.pid).values()].map(decodePath),
@@ -96,7 +98,7 @@ export class Engine {
       onOwned: (entry, by) => this.#braking.owned(entry, by),
     });
     const isOwned = (entry: ProcessEntry) => this.#membership.ownerOf(entry) !== undefined;
-    this.#groupParts = {
+    const groupParts: SignalParts = {
       proc,
       table,
       journal,
@@ -105,7 +107,27 @@ export class Engine {
       isProtected: (entry) => entry.pid === 1 || entry.isKernelThread || rules.protectedPids().has(entry.pid),
       bystanders: new Bystanders({ proc, journal, isOwned }),
     };
+    this.#loopParts = {
+      clock,
+      cores,
+      readStat: (pid) => proc.readStat(pid),
+      createGroup: (mechanism, runRatio) => mechanisms.createGroup(mechanism, groupParts, runRatio),
+    };
     const { onChange } = events;
+    this.#loopEvents = {
+      onDenied: (denied, why) => {
+        log.warn({ target: denied.key, why }, 'denied');
+        onChange(denied.key);
+        this.#afterTick(() => this.#place(denied));
+      },
+      onJournalBroken: () => this.closeGate('journal', 'the journal cannot be written'),
+      onFirstStop: (stopped) => onChange(stopped.key),
+      onPlace: (changed) => {
+        onChange(changed.key);
+        this.#afterTick(() => this.#place(changed));
+      },
+      onEmpty: () => this.#gone.lookSoon(),
+    };
     this.#braking = new Braking({ ...parts, membership: () => this.#membership, loops: this.#loops, onChange });
     const onGone = (loop: HobbleLoop) => {
       this.#remove(loop);
@@ -240,32 +262,7 @@ export class Engine {
   }
 
   #begin(target: Target, scope: Scope, settings: LoopSettings): TarpitOutcome {
-    const { proc, clock, cores, mechanisms, log } = this.#parts;
-    const loop = new HobbleLoop(
-      target,
-      scope,
-      settings,
-      {
-        clock,
-        cores,
-        readStat: (pid) => proc.readStat(pid),
-        createGroup: (mechanism, runRatio) => mechanisms.createGroup(mechanism, { ...this.#groupParts, runRatio }),
-      },
-      {
-        onDenied: (denied, why) => {
-          log.warn({ target: denied.key, why }, 'denied');
-          this.#events.onChange(denied.key);
-          this.#afterTick(() => this.#place(denied));
-        },
-        onJournalBroken: () => this.closeGate('journal', 'the journal cannot be written'),
-        onFirstStop: (stopped) => this.#events.onChange(stopped.key),
-        onPlace: (changed) => {
-          this.#events.onChange(changed.key);
-          this.#afterTick(() => this.#place(changed));
-        },
-        onEmpty: () => this.#gone.lookSoon(),
-      },
-    );
+    const loop = new HobbleLoop(target, scope, settings, this.#loopParts, this.#loopEvents);
     // A pass costs what the host has processes; in a burst of orders the last one serves all, and the next is near.
     if (this.#sweeper.sweepIfOld()) this.#braking.survey();
     else this.#takeBirths();

@@ -88,12 +88,8 @@ export class HobbleLoop implements Phased {
   /** Grows with everything that may have changed what there is to say of it, but its cost and the length of its periods. */
   #revision = 0;
   #group: Group;
-  readonly #readStat: LoopParts['readStat'];
-  readonly #createGroup: (mechanism: Hobble['mechanism']) => Group;
+  readonly #parts: LoopParts;
   readonly #events: LoopEvents;
-  readonly #cores: number;
-  readonly #nowMs: () => number;
-  readonly #nowTicks: () => number;
   readonly #cpu = new CpuCounter();
   /** What cgroups have counted for it, ticks. */
   #countedTicks = 0;
@@ -114,7 +110,7 @@ export class HobbleLoop implements Phased {
     target: Target,
     scope: Scope,
     { cycle, every, mechanism }: LoopSettings,
-    { clock, cores, readStat, createGroup }: LoopParts,
+    parts: LoopParts,
     events: LoopEvents,
   ) {
     this.key = formatTarget(target);
@@ -123,20 +119,20 @@ export class HobbleLoop implements Phased {
     this.cycle = cycle;
     this.every = every;
     this.mechanism = mechanism;
-    this.#readStat = readStat;
-    this.#createGroup = (asked) => createGroup(asked, () => this.runRatio);
-    this.#group = this.#createGroup(mechanism);
+    this.#parts = parts;
     this.#events = events;
-    this.#cores = cores;
-    this.#nowMs = () => clock.monotonicMs();
-    this.#nowTicks = () => (clock.bootMs() / 1000) * TICKS_PER_SECOND;
+    this.#group = this.#createGroup();
+  }
+
+  #createGroup(): Group {
+    return this.#parts.createGroup(this.mechanism, () => this.runRatio);
   }
 
   /** Changes how it is enforced: everything runs in between. The caller says anew whom it owns. */
   use(mechanism: Hobble['mechanism']): void {
     this.release();
     this.mechanism = mechanism;
-    this.#group = this.#createGroup(mechanism);
+    this.#group = this.#createGroup();
   }
 
   /** Another number than at an earlier look: figures, state or members may have changed since. */
@@ -343,21 +339,22 @@ export class HobbleLoop implements Phased {
   /** How long the next look may be after the last one, milliseconds. */
   get #inspectEveryMs(): number {
     if (!this.#isSpared) return INSPECT_EVERY_MS;
-    return Math.min(INSPECT_SPARED_EVERY_MS, Math.max(INSPECT_EVERY_MS, this.#idleness.unusedMs / this.#cores));
+    return Math.min(INSPECT_SPARED_EVERY_MS, Math.max(INSPECT_EVERY_MS, this.#idleness.unusedMs / this.#parts.cores));
   }
 
   /** Its processes as they are now. */
   #readAnew(): StatFields[] {
     const read: StatFields[] = [];
     for (const { pid, startTicks } of this.members) {
-      const now = this.#readStat(pid);
+      const now = this.#parts.readStat(pid);
       if (now?.startTicks === startTicks && !isDead(now)) read.push(now);
     }
     return read;
   }
 
   #inspectIfDue(): void {
-    const nowMs = this.#nowMs();
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
     if (nowMs - this.#inspectedAtMs < this.#inspectEveryMs) return;
     const sinceMs = nowMs - this.#inspectedAtMs;
     this.#inspectedAtMs = nowMs;
@@ -365,7 +362,7 @@ export class HobbleLoop implements Phased {
     const sizeBefore = this.#group.size;
     const { alive, isRunnable, counted } = this.#group.inspect();
     this.#work += counted ? alive.length + 1 : sizeBefore;
-    const nowTicks = this.#nowTicks();
+    const nowTicks = (clock.bootMs() / 1000) * TICKS_PER_SECOND;
     // Before the first stop, by the look that has to be made anyway; those counted are read for it this once.
     if (!Number.isFinite(sinceMs)) this.beforeRatio = shareSoFar(counted ? this.#readAnew() : alive, nowTicks);
     const countedTicks = counted?.usedTicks ?? 0;

@@ -28,11 +28,6 @@ export interface MechanismParts {
   found: Found;
 }
 
-export interface GroupParts extends SignalParts {
-  /** The share of time, or of the machine, that the order leaves; it may change. */
-  runRatio: () => number;
-}
-
 export class Mechanisms {
   /** What each can do here, in words. */
   readonly probes: Probes;
@@ -42,6 +37,8 @@ export class Mechanisms {
   readonly #counters: readonly CoverFinder[];
   readonly #adoption: Adoption | undefined;
   readonly #onlineCpus = cpus().length;
+  readonly #pathsOf = ({ pid }: { pid: number }) => this.#parts.cgroups.pathsOf(pid);
+  readonly #freezerPartsOf = new WeakMap<SignalParts, FreezerParts>();
 
   constructor(parts: MechanismParts) {
     const { found } = parts;
@@ -59,34 +56,44 @@ export class Mechanisms {
     return `mechanism ${asked}: ${this.probes[asked].why}`;
   }
 
-  /** A group that enforces phases as asked. */
-  createGroup(asked: Hobble['mechanism'], parts: GroupParts): Group {
-    const pathsOf = ({ pid }: { pid: number }) => this.#parts.cgroups.pathsOf(pid);
-    const [finders, counters] = [this.#freezers, this.#counters];
-    const freezer: FreezerParts = { ...parts, finders, counters, adoption: this.#adoption, pathsOf };
+  /**
+   * A group that enforces phases as asked. `runRatio` gives the share of time, or of the machine, that the order leaves;
+   * it may change. Groups with the same `parts` share all but that.
+   */
+  createGroup(asked: Hobble['mechanism'], parts: SignalParts, runRatio: () => number): Group {
     switch (asked) {
       case 'signal':
         return new PlainSignals(parts, 'as asked');
       case 'freezer':
-        return new FreezerGroup(freezer, true);
+        return new FreezerGroup(this.#freezerParts(parts), true);
       case 'quota': {
-        const { journal, proc, table, runRatio } = parts;
+        const { journal, proc, table } = parts;
         return new QuotaGroup({
           journal,
           proc,
           table,
           runRatio,
           finders: this.#quotas,
-          counters,
-          pathsOf,
+          counters: this.#counters,
+          pathsOf: this.#pathsOf,
           onlineCpus: this.#onlineCpus,
         });
       }
       case 'auto':
         return this.probes.freezer.supported
-          ? new AutoGroup(freezer)
+          ? new AutoGroup(this.#freezerParts(parts))
           : new PlainSignals(parts, `auto: signals, since this host cannot freeze (${this.probes.freezer.why})`);
     }
+  }
+
+  #freezerParts(parts: SignalParts): FreezerParts {
+    let found = this.#freezerPartsOf.get(parts);
+    if (!found) {
+      const [finders, counters] = [this.#freezers, this.#counters];
+      found = { ...parts, finders, counters, adoption: this.#adoption, pathsOf: this.#pathsOf };
+      this.#freezerPartsOf.set(parts, found);
+    }
+    return found;
   }
 }
 

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Cgroups } from '../../../worker/cgroups/hierarchies.ts';
 import type { Journal } from '../../../worker/journal.ts';
-import { type GroupParts, Mechanisms } from '../../../worker/mechanisms/mechanism.ts';
+import { Mechanisms } from '../../../worker/mechanisms/mechanism.ts';
 import { probeMechanisms } from '../../../worker/mechanisms/probe.ts';
+import type { SignalParts } from '../../../worker/mechanisms/signal.ts';
 import { ProcessTable } from '../../../worker/process/table.ts';
 import { FakeKernel } from '../../support/fake-kernel.ts';
 
@@ -86,11 +87,14 @@ describe('the mechanisms of a host that has none but signals', () => {
     expect(mechanisms.whyNot('signal')).toBeUndefined();
     expect(mechanisms.whyNot('freezer')).toBe('mechanism freezer: v2: no (no cgroup v2); v1: no (no v1 freezer)');
     expect(mechanisms.whyNot('quota')).toContain('mechanism quota: ');
-    const groupParts = { ...parts, runRatio: () => 0.1 } as unknown as GroupParts;
-    expect(mechanisms.createGroup('auto', groupParts).inForce).toEqual({
+    const groupParts = parts as unknown as SignalParts;
+    expect(mechanisms.createGroup('auto', groupParts, () => 0.05).inForce).toEqual({
       mechanism: 'signal',
       why: 'auto: signals, since this host cannot freeze (v2: no (no cgroup v2); v1: no (no v1 freezer))',
     });
-    expect(mechanisms.createGroup('signal', groupParts).inForce).toEqual({ mechanism: 'signal', why: 'as asked' });
+    expect(mechanisms.createGroup('signal', groupParts, () => 0.05).inForce).toEqual({
+      mechanism: 'signal',
+      why: 'as asked',
+    });
   });
 });
