@@ -21,7 +21,11 @@ export async function appendAudits(
   entries: readonly Record<string, string | number>[],
 ): Promise<void> {
   const pipeline = redis.pipeline();
-  for (const entry of entries) pipeline.xadd(key, 'MAXLEN', '~', KEPT_ENTRIES, '*', ...Object.entries(entry).flat());
+  for (const entry of entries) {
+    const fields: (string | number)[] = [];
+    for (const name in entry) fields.push(name, entry[name]!);
+    pipeline.xadd(key, 'MAXLEN', '~', KEPT_ENTRIES, '*', ...fields);
+  }
   const replies = await pipeline.exec();
   const failed = replies?.find(([error]) => error)?.[0];
   if (failed) throw failed;

@@ -97,12 +97,16 @@ export class Cgroups {
 export function pathIn({ version, controllers }: Hierarchy, paths: ReadonlyMap<string, string>): string | undefined {
   let raw: string | undefined;
   if (version === 2) raw = paths.get('');
-  else
-    for (const [key, path] of paths)
-      if (key !== '' && key.split(',').some((name) => controllers.includes(name))) raw = path;
+  else for (const [key, path] of paths) if (isOf(key, controllers)) raw = path;
   if (raw === undefined) return undefined;
   const path = decodePath(raw);
   return isUsablePath(path) ? path : undefined;
+}
+
+/** Whether /proc's word for a hierarchy, a controller or several with commas, is one with these. */
+function isOf(key: string, controllers: readonly string[]): boolean {
+  if (!key.includes(',')) return key !== '' && controllers.includes(key);
+  return key.split(',').some((name) => controllers.includes(name));
 }
 
 /** A path as people write it: /proc is read as bytes, and a name is UTF-8 or nothing that we could open. */

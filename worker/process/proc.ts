@@ -202,9 +202,11 @@ export class Proc {
   readCgroups(pid: number): Map<string, string> {
     const paths = new Map<string, string>();
     for (const line of (readSmall(`${this.root}/${pid}/cgroup`) ?? '').split('\n')) {
-      const parts = /^\d+:([^:]*):(.*)$/.exec(line);
+      // 4:cpu,cpuacct:/user.slice, a number first; read at every order, so without a regular expression.
+      const first = line.indexOf(':');
+      const second = line.indexOf(':', first + 1);
       // As people write it in a config file; the rest of /proc is bytes.
-      if (parts) paths.set(parts[1]!, parts[2]!);
+      if (first > 0 && second > 0) paths.set(line.slice(first + 1, second), line.slice(second + 1));
     }
     return paths;
   }
