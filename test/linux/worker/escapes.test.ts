@@ -89,6 +89,9 @@ if ctypes.CDLL(None).syscall(220 if os.uname().machine=='aarch64' else 56, 0x400
 test('a process that the kernel continues by a timer of its own gets away from signals, and that is seen', async () => {
   // The one escape that the signal mechanism cannot close: timer_create with SIGCONT, and a handler for it. The freezer
   // does not mind (design.md).
+  const ready = join(dir, 'ready');
+  closeSync(openSync(ready, 'w', 0o666));
+  chmodSync(ready, 0o666);
   const one = await python(`
 import ctypes,signal
 signal.signal(signal.SIGCONT,lambda *_: None)
@@ -98,8 +101,11 @@ timer=ctypes.c_void_p()
 assert libc.timer_create(1,event,ctypes.byref(timer))==0
 spec=(ctypes.c_long*4)(0,1000000,0,1000000)
 assert libc.timer_settime(timer,0,spec,None)==0
+open('${ready}','w').write('x')
 while True: pass`);
-  host.tarpit(one);
+  await until(() => statSync(ready).size > 0, { deadlineMs: 20_000, what: 'its timer to be set' });
+  // A small share, so that three times as much is to be had on a machine with very many others, too.
+  host.tarpit(one, { runMs: 10, stopMs: 990 });
   const escapes = () => (host.loop(one)!.gotRatio ?? 0) > host.loop(one)!.runRatio * 3;
   expect(await until(escapes, { deadlineMs: 20_000, what: 'the measured share to tell' })).toBe(true);
 });
