@@ -18,10 +18,12 @@ import { isDead, type StatFields, TICKS_PER_SECOND } from '../process/stat.ts';
 import type { ProcessEntry } from '../process/table.ts';
 import { CpuCounter } from './cpu-counter.ts';
 import { Idleness } from './idleness.ts';
+import { Said } from './said.ts';
 import type { Phased } from './scheduler.ts';
 import type { Scope } from './scope.ts';
 import { shareSoFar } from './share.ts';
 import type { DutyCycle } from './slots.ts';
+import { UsageWindow } from './usage-window.ts';
 
 /** A loop looks at each of its processes about once a second; never sooner than this after the last look, milliseconds. */
 const INSPECT_EVERY_MS = 900;
@@ -29,8 +31,6 @@ const INSPECT_EVERY_MS = 900;
 const INSPECT_SPARED_EVERY_MS = 5_000;
 /** After so many looks without a process it is looked for one once a second only: that is then its second of full speed. */
 const EMPTY_LOOKS = 60;
-/** Over how long the CPU share is measured, in inspections. */
-const SHARE_WINDOW = 5;
 
 export interface LoopEvents {
   onDenied(loop: HobbleLoop, why: string): void;
@@ -61,11 +61,6 @@ export interface LoopParts {
   createGroup: (mechanism: Hobble['mechanism'], runRatio: () => number) => Group;
 }
 
-interface UsagePoint {
-  atMs: number;
-  totalTicks: number;
-}
-
 export class HobbleLoop implements Phased {
   readonly key: string;
   readonly target: Target;
@@ -93,7 +88,8 @@ export class HobbleLoop implements Phased {
   readonly #cpu = new CpuCounter();
   /** What cgroups have counted for it, ticks. */
   #countedTicks = 0;
-  #usage: UsagePoint[] = [];
+  readonly #usage = new UsageWindow();
+  readonly #said = new Said();
   #inspectedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
   #isDenied = false;
@@ -232,10 +228,7 @@ export class HobbleLoop implements Phased {
 
   /** CPU share of one core under the hobble, over the last seconds; null while too little was seen. */
   get gotRatio(): number | null {
-    const first = this.#usage[0];
-    const last = this.#usage.at(-1);
-    if (!first || !last || last.atMs - first.atMs < INSPECT_EVERY_MS / 2) return null;
-    return (last.totalTicks - first.totalTicks) / TICKS_PER_SECOND / ((last.atMs - first.atMs) / 1000);
+    return this.#usage.ratio;
   }
 
   /** CPU it has used since it is in the tarpit, in seconds. */
@@ -292,9 +285,10 @@ export class HobbleLoop implements Phased {
   }
 
   #stop(): void {
-    this.#revision++;
     const sizeBefore = this.#group.size;
     const outcome = this.#group.stop();
+    const isWhole = outcome.status === 'stopped' && outcome.signals === sizeBefore;
+    if (this.#said.mayDiffer(isWhole)) this.#revision++;
     if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
     if (outcome.status === 'journal-broken') {
       this.#group.run();
@@ -310,11 +304,11 @@ export class HobbleLoop implements Phased {
 
   enterRun(): void {
     if (!this.#isStopped) return;
-    this.#revision++;
     this.#isStopped = false;
     const sizeBefore = this.#group.size;
     const bystander = this.#group.checkBystanders();
     this.#group.run();
+    if (this.#group.size !== sizeBefore) this.#revision++;
     if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
     if (bystander) this.deny(`${nameOf(bystander)} stops with its child`);
   }
@@ -358,7 +352,6 @@ export class HobbleLoop implements Phased {
     if (nowMs - this.#inspectedAtMs < this.#inspectEveryMs) return;
     const sinceMs = nowMs - this.#inspectedAtMs;
     this.#inspectedAtMs = nowMs;
-    this.#revision++;
     const sizeBefore = this.#group.size;
     const { alive, isRunnable, counted } = this.#group.inspect();
     this.#work += counted ? alive.length + 1 : sizeBefore;
@@ -368,8 +361,7 @@ export class HobbleLoop implements Phased {
     const countedTicks = counted?.usedTicks ?? 0;
     this.#countedTicks += countedTicks;
     const usedTicks = this.#cpu.look(alive, nowTicks) + countedTicks;
-    this.#usage.push({ atMs: nowMs, totalTicks: this.#usedTicks });
-    if (this.#usage.length > SHARE_WINDOW + 1) this.#usage = this.#usage.slice(-SHARE_WINDOW - 1);
+    this.#usage.add(nowMs, this.#usedTicks);
     if (sizeBefore > 0 && this.#group.size === 0) this.#events.onEmpty(this);
     const [wasIdle, wasSteady] = [this.isIdle, this.isSteady];
     this.#emptyLooks = this.#group.size === 0 ? this.#emptyLooks + 1 : 0;
@@ -381,6 +373,7 @@ export class HobbleLoop implements Phased {
       this.#idleness.take({ usedRatio, isRunnable: waits, sinceMs }, this.runRatio);
     }
     if (this.isSteady && !wasSteady) this.#group.rest();
+    if (this.#said.differs(this.#group, this.gotRatio, this.why)) this.#revision++;
     if (wasIdle !== this.isIdle || wasSteady !== this.isSteady) this.#events.onPlace(this);
   }
 }

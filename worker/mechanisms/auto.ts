@@ -127,7 +127,8 @@ export class AutoGroup implements Group {
 
   inspect(): Inspection {
     const inspected = this.#group.inspect();
-    for (const entry of this.#members) if (!entry.isAlive) this.#members.delete(entry);
+    if (inspected.alive.length < this.#members.size)
+      for (const entry of this.#members) if (!entry.isAlive) this.#members.delete(entry);
     return inspected;
   }
 
