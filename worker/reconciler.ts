@@ -26,6 +26,8 @@ interface Read {
   version: number;
   /** When it may be forgotten, milliseconds of Redis's clock. */
   endsAtMs: number;
+  /** The reconcile in which it was last seen. */
+  turn: number;
 }
 
 export class Reconciler {
@@ -35,7 +37,8 @@ export class Reconciler {
   readonly #nowMs: () => number;
   readonly #log: Logger;
   #revision = 0;
-  #read = new Map<string, Read>();
+  readonly #read = new Map<string, Read>();
+  #turn = 0;
   #running: Promise<void> | undefined;
   /** What has been complained of, so that a broken record fills no log. */
   readonly #complaints = new Map<string, string>();
@@ -69,16 +72,16 @@ export class Reconciler {
    */
   async #readOwn(): Promise<DesiredState> {
     const nowMs = this.#nowMs();
-    const read = new Map<string, Read>();
+    const turn = ++this.#turn;
     const state = await readDesired(this.#redis, this.#host, (target, text) => {
       const before = this.#read.get(target);
       if (before?.text !== text || before.endsAtMs < nowMs || !this.#stands(target, before.version)) return false;
-      read.set(target, before);
+      before.turn = turn;
       return true;
     });
     for (const [target, { text, order }] of state.records)
-      read.set(target, { text, version: order.version, endsAtMs: recordEndsAtMs(order) });
-    this.#read = read;
+      this.#read.set(target, { text, version: order.version, endsAtMs: recordEndsAtMs(order), turn });
+    for (const [target, read] of this.#read) if (read.turn !== turn) this.#read.delete(target);
     return state;
   }
 

@@ -40,7 +40,7 @@ const CONNECTION = ['ping', 'info', 'time', 'client|setname', 'multi', 'exec'];
 /** Redis checks the keys that a script is given as if it read and wrote them all. */
 const SCRIPTS = ['eval', 'evalsha'];
 /** The compare-and-set of orders, the forgetting of ended ones, and reading them. */
-const ORDER_RECORDS = ['hget', 'hset', 'hlen', 'hdel', 'hgetall', 'hmget', ...SCRIPTS];
+const ORDER_RECORDS = ['hget', 'hset', 'hlen', 'hdel', 'hgetall', 'hscan', 'hmget', ...SCRIPTS];
 const FLEET_RECORDS = [...ORDER_RECORDS, 'get', 'set', 'zadd', 'zrem', 'zrangebyscore'];
 
 /** What BullMQ sends to add a job to a queue and to look at one. test/redis/shared/acl.test.ts compares its scripts. */

@@ -95,9 +95,21 @@ export async function readVersion(redis: Redis, host: string, target: string): P
 /** Whether a record's text is one that the caller has read before and needs no second time. */
 export type IsKnown = (target: string, text: string) => boolean;
 
-/** Everything that this host is asked to do, tombstones included; not the fleet's. What is known is left out, unparsed. */
+/** Records that one reply brings: neither Redis nor the reader is held up for long, and what is known is soon forgotten. */
+const RECORDS_AT_ONCE = 500;
+
+/**
+ * Everything that this host is asked to do, tombstones included; not the fleet's. What is known is left out, unparsed. What
+ * changes while it is read may be as before or as after.  */
 export async function readDesired(redis: Redis, host: string, isKnown?: IsKnown): Promise<DesiredState> {
-  return parseRecords(await redis.hgetall(hostKeys.desired(host)), isKnown);
+  const state: DesiredState = { records: new Map(), broken: [] };
+  let cursor = '0';
+  do {
+    const [next, pairs] = await redis.hscan(hostKeys.desired(host), cursor, 'COUNT', RECORDS_AT_ONCE);
+    for (let at = 0; at < pairs.length; at += 2) parseRecord(pairs[at]!, pairs[at + 1]!, state, isKnown);
+    cursor = next;
+  } while (cursor !== '0');
+  return state;
 }
 
 export interface FleetChanges extends DesiredState {
@@ -121,16 +133,17 @@ export async function readFleetChanges(redis: Redis, sinceRevision: number): Pro
   return { ...parseRecords(Object.fromEntries(found)), revision, isWhole: false };
 }
 
-function parseRecords(hash: Record<string, string>, isKnown: IsKnown = () => false): DesiredState {
-  const records = new Map<string, DesiredRecord>();
-  const broken: DesiredState['broken'] = [];
-  for (const [target, text] of Object.entries(hash)) {
-    if (isKnown(target, text)) continue;
-    const parsed = parseDesired(target, text);
-    if ('broken' in parsed) broken.push({ target, why: parsed.broken });
-    else records.set(target, parsed.record);
-  }
-  return { records, broken };
+function parseRecords(hash: Record<string, string>): DesiredState {
+  const state: DesiredState = { records: new Map(), broken: [] };
+  for (const [target, text] of Object.entries(hash)) parseRecord(target, text, state);
+  return state;
+}
+
+function parseRecord(target: string, text: string, { records, broken }: DesiredState, isKnown?: IsKnown): void {
+  if (isKnown?.(target, text)) return;
+  const parsed = parseDesired(target, text);
+  if (!('broken' in parsed)) records.set(target, parsed.record);
+  else broken.push({ target, why: parsed.broken });
 }
 
 /** The record of a target as it stands in Redis, or why it cannot be read. Never throws. */

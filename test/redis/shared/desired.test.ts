@@ -110,6 +110,18 @@ describeOnEveryServer('the desired state', (on) => {
     });
   });
 
+  it('is read whole, also where that takes more than one reply', async () => {
+    const targets = Array.from({ length: 2_345 }, (_, n) => `uid:${n}`);
+    await putAllDesired(
+      on.redis,
+      'web-1',
+      targets.map((target) => ({ order: version(2, { target }), text: JSON.stringify(version(2, { target })) })),
+    );
+    const { records, broken } = await readDesired(on.redis, 'web-1');
+    expect([...records.keys()].sort()).toEqual(targets.toSorted());
+    expect(broken).toEqual([]);
+  });
+
   it('takes many orders by one call, in the order given, each by its own version', async () => {
     await putDesired(on.redis, version(3, { target: 'uid:1' }));
     const orders = [

@@ -82,6 +82,8 @@ export class SimulatedRedis {
         return [String(Math.floor(ms / 1000)), String(Math.round((ms % 1000) * 1000))];
       }),
       hgetall: ask((key: string) => Object.fromEntries(this.#hash(key))),
+      // A small hash comes whole, as it does from Redis.
+      hscan: ask((key: string) => ['0', [...this.#hash(key)].flat()]),
       hget: ask((key: string, field: string) => this.#hash(key).get(field) ?? null),
       hmget: ask((key: string, ...fields: string[]) => fields.map((field) => this.#hash(key).get(field) ?? null)),
       zrangebyscore: ask((key: string, above: string) => {

@@ -137,15 +137,13 @@ describe('the reporter', () => {
 
 describe('the reconciler', () => {
   const readable = (records: Record<string, unknown>, forgotten: string[]) => ({
-    hgetall: async (key: string) =>
-      key === 'hobbler:fleet'
-        ? {}
-        : Object.fromEntries(
-            Object.entries(records).map(([target, record]) => [
-              target,
-              typeof record === 'string' ? record : JSON.stringify(record),
-            ]),
-          ),
+    hscan: async () => [
+      '0',
+      Object.entries(records).flatMap(([target, record]) => [
+        target,
+        typeof record === 'string' ? record : JSON.stringify(record),
+      ]),
+    ],
     get: async () => null,
     evalsha: async (_sha: string, _keys: number, _key: string, ...pairs: string[]) => {
       forgotten.push(...pairs.filter((_pair, index) => index % 2 === 0));
