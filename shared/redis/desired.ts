@@ -100,7 +100,8 @@ const RECORDS_AT_ONCE = 500;
 
 /**
  * Everything that this host is asked to do, tombstones included; not the fleet's. What is known is left out, unparsed. What
- * changes while it is read may be as before or as after.  */
+ * changes while it is read may be as before or as after.
+ */
 export async function readDesired(redis: Redis, host: string, isKnown?: IsKnown): Promise<DesiredState> {
   const state: DesiredState = { records: new Map(), broken: [] };
   let cursor = '0';
